@@ -1,0 +1,1 @@
+//! eads-search

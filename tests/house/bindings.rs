@@ -1,0 +1,45 @@
+//! The checked-in protobuf bindings are what the `.proto` files say.
+//!
+//! `EADS_BLESS=1 cargo test -p eads-tests --test house` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 3] = ["eads/v1/common.proto", "eads/v1/peer.proto", "eads/v1/operator.proto"];
+
+fn proto_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto")
+}
+
+fn generate(out: &Path) {
+    let descriptors = protox::compile(FILES, [proto_dir()]).unwrap_or_else(|error| panic!("{error:?}"));
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec()).unwrap();
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(true)
+        .build_transport(false)
+        .client_mod_attribute(".", "#[cfg(feature = \"services\")]")
+        .server_mod_attribute(".", "#[cfg(feature = \"services\")]")
+        .out_dir(out)
+        .compile_fds(descriptors)
+        .unwrap();
+}
+
+#[test]
+fn bindings_are_what_the_proto_files_say() {
+    let checked_in = proto_dir().join("src/gen");
+    if std::env::var_os("EADS_BLESS").is_some() {
+        fs::create_dir_all(&checked_in).unwrap();
+        generate(&checked_in);
+        return;
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    generate(fresh.path());
+    for name in ["eads.v1.rs", "descriptors.bin"] {
+        let want = fs::read(fresh.path().join(name)).unwrap();
+        let have = fs::read(checked_in.join(name)).unwrap_or_default();
+        assert!(want == have, "{name} is stale: run EADS_BLESS=1 cargo test -p eads-tests --test house");
+    }
+}

@@ -1,0 +1,3 @@
+//! Checks on the house itself: its walls, its generated code, its documents.
+
+mod bindings;
