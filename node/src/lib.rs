@@ -1,1 +1,7 @@
-//! eads-node
+//! The node of one member: configuration, identity and wiring, and nothing else. Rules live in the crates below.
+
+pub mod command;
+pub mod config;
+pub mod identity;
+pub mod init;
+pub mod lifecycle;

@@ -1,3 +1,4 @@
 //! Checks on the house itself: its walls, its generated code, its documents.
 
+mod architecture;
 mod bindings;

@@ -25,7 +25,11 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     /// # Panics
     /// When the operating system has no randomness to give: nothing this node does would be safe then.
-    #[allow(clippy::expect_used, reason = "a node without randomness must stop")]
+    #[allow(
+        clippy::expect_used,
+        clippy::disallowed_methods,
+        reason = "the one place; a node without randomness must stop"
+    )]
     fn fill(&self, out: &mut [u8]) {
         getrandom::fill(out).expect("the operating system gives random bytes");
     }

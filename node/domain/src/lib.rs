@@ -3,8 +3,24 @@
 //! Nothing here does input or output, and nothing here reads a clock or a random generator that was not
 //! handed to it. A client can use this crate to verify everything that a node claims, without the node.
 
+pub mod agreement;
+pub mod approval;
+pub mod audience;
+pub mod card;
 pub mod clock;
 pub mod code;
+pub mod disclosure;
 pub mod encode;
 pub mod entropy;
 pub mod id;
+pub mod operator;
+pub mod query;
+pub mod receipt;
+pub mod record;
+pub mod reference;
+pub mod register;
+pub mod slot;
+pub mod statement;
+pub mod subject;
+pub mod value;
+pub mod wire;

@@ -1,1 +1,24 @@
-//! eads-service
+//! The use cases of a node, free of any transport. Authorisation and audit happen here and nowhere else.
+
+pub mod alarm;
+pub mod area;
+pub mod audit;
+pub mod authorise;
+pub mod context;
+pub mod error;
+pub mod import;
+pub mod limits;
+pub mod node;
+pub mod notices;
+pub mod peers;
+pub mod records;
+pub mod register;
+pub mod rows;
+pub mod search;
+pub mod status;
+pub mod stored;
+pub mod sync;
+
+pub use context::Call;
+pub use error::{Class, ServiceError};
+pub use node::{Node, NodeIdentity, Parts};

@@ -1,0 +1,68 @@
+//! One file a noun; each has its options and `run`.
+
+mod agreement;
+mod arguments;
+mod audit;
+mod notice;
+mod peer;
+mod record;
+mod register;
+mod search;
+mod shell;
+mod status;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows the node: register, notices, records, peers, and what an administrator should look at.
+    Status(status::Options),
+    /// Peers: cards, the ceremony of accepting, removal.
+    #[command(subcommand)]
+    Peer(peer::Options),
+    /// Agreements: what a peer is sent and answered.
+    #[command(subcommand)]
+    Agreement(agreement::Options),
+    /// Notices: drafting, approval, issue, suspension, withdrawal, and who holds what.
+    #[command(subcommand)]
+    Notice(notice::Options),
+    /// National records, which never leave the node.
+    #[command(subcommand)]
+    Record(record::Options),
+    /// Asks this node and every permitted peer.
+    #[command(subcommand)]
+    Search(search::Options),
+    /// Who asked and saw what.
+    #[command(subcommand)]
+    Audit(audit::Options),
+    /// The registers, own and held.
+    #[command(subcommand)]
+    Register(register::Options),
+    /// Prints the completion script of a shell.
+    Completions(shell::CompletionsOptions),
+    /// Writes a man page for every command into a directory.
+    Man(shell::ManOptions),
+}
+
+impl Command {
+    /// Runs it to its end.
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        match self {
+            Self::Status(options) => options.run(context).await,
+            Self::Peer(options) => options.run(context).await,
+            Self::Agreement(options) => options.run(context),
+            Self::Notice(options) => options.run(context).await,
+            Self::Record(options) => options.run(context).await,
+            Self::Search(options) => options.run(context).await,
+            Self::Audit(options) => options.run(context).await,
+            Self::Register(options) => options.run(context).await,
+            Self::Completions(options) => options.run(context),
+            Self::Man(options) => options.run(context),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! `eads notice list`, `show` and `status`.
+
+use clap::ValueEnum;
+use eads_domain::clock::Timestamp;
+use eads_domain::id::MemberId;
+use eads_domain::receipt::ReceiptReason;
+use eads_domain::reference::Reference;
+use eads_domain::slot::SlotNumber;
+use eads_domain::subject::NoticeKind;
+use eads_proto::v1 as proto;
+use serde::Serialize;
+
+use super::examine::{FieldView, Shown};
+use super::view::NoticeView;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::node;
+use crate::output::{Grid, Page, Tone, dated, json_time, moment};
+
+/// `eads notice list`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListOptions {
+    /// Whose: own ones, held ones of others, or both.
+    #[arg(long, value_enum, default_value_t = Holding::Both)]
+    holding: Holding,
+    /// Only these kinds, with commas between them.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    kinds: Vec<NoticeKind>,
+    /// Only notices of this member.
+    #[arg(long, value_name = "MEMBER")]
+    owner: Option<MemberId>,
+    /// Only in these states, with commas between them [default: those in force].
+    #[arg(long, value_name = "STATES", value_enum, value_delimiter = ',')]
+    states: Vec<NoticeState>,
+    /// At most so many; 0 is no limit.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: u32,
+}
+
+/// Whose notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Holding {
+    Own,
+    Held,
+    Both,
+}
+
+/// The states that a notice can be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum NoticeState {
+    Valid,
+    Suspended,
+    Expired,
+    NotYetValid,
+    Withdrawn,
+    Frozen,
+}
+
+/// `eads notice show`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowOptions {
+    /// The reference that people cite, such as ID-2026-7K3QX9-5.
+    reference: Reference,
+}
+
+/// `eads notice status`
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusOptions {
+    /// The reference that people cite, such as ID-2026-7K3QX9-5.
+    reference: Reference,
+}
+
+/// A notice with what this node was shown of it, in JSON.
+#[derive(Debug, Serialize)]
+struct NoticePage {
+    #[serde(flatten)]
+    notice: NoticeView,
+    fields: Vec<FieldView>,
+    withheld: Vec<String>,
+    caution: Option<String>,
+    approver: String,
+    digest: String,
+}
+
+/// Who holds a notice, in JSON.
+#[derive(Debug, Serialize)]
+struct StatusPage {
+    #[serde(flatten)]
+    notice: NoticeView,
+    holders: Vec<HolderView>,
+}
+
+#[derive(Debug, Serialize)]
+struct HolderView {
+    member: String,
+    index: u64,
+    version: u32,
+    action: String,
+    /// "sent", "accepted", "rejected", "quarantined", "delivered", "purged".
+    state: String,
+    since: Option<String>,
+    #[serde(skip)]
+    since_unix: i64,
+    /// The receipt's reason, as a code.
+    reason: Option<String>,
+    backups_until: Option<String>,
+    #[serde(skip)]
+    backups_until_unix: i64,
+}
+
+impl ListOptions {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        let node = context.node().await?;
+        let request = node.request(proto::ListNoticesRequest {
+            holding: match self.holding {
+                Holding::Own => "own".to_owned(),
+                Holding::Held => "held".to_owned(),
+                Holding::Both => String::new(),
+            },
+            kinds: self.kinds.iter().map(ToString::to_string).collect(),
+            owner: self.owner.map_or_else(String::new, |owner| owner.to_string()),
+            states: self.states.iter().map(|state| state.as_str().to_owned()).collect(),
+            limit: self.limit,
+        });
+        let stream = node::answer(node.notices().list_notices(request)).await?;
+        let notices: Vec<NoticeView> = node::collect(stream, node.timeout())
+            .await?
+            .into_iter()
+            .filter_map(|response| response.notice)
+            .map(NoticeView::from)
+            .collect();
+        context.out.emit_list(&notices, |page| NoticeView::show_all(&notices, page))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl NoticeState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Suspended => "suspended",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Withdrawn => "withdrawn",
+            Self::Frozen => "frozen",
+        }
+    }
+}
+
+impl ShowOptions {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        let node = context.node().await?;
+        let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
+        let found = node::answer(node.notices().get_notice(request)).await?;
+        let view = NoticePage::try_from(found)?;
+        context.out.emit(&view, |page| view.show(page, context.now()))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl NoticePage {
+    fn show(&self, page: &mut Page, now: Timestamp) {
+        self.notice.show(page, now);
+        page.field("approved by", &self.approver);
+        match self.caution.as_deref() {
+            None => {}
+            Some("confirm-with-owner") => {
+                page.toned(
+                    &format!("CONFIRM WITH {} FIRST: do not act on this copy alone", self.notice.owner),
+                    Tone::Bad,
+                );
+            }
+            Some("screen-first") => page.toned("SCREEN FIRST: may be a victim (non-punishment)", Tone::Bad),
+            Some(other) => page.toned(&other.to_uppercase(), Tone::Bad),
+        }
+        page.heading("Content");
+        FieldView::show_all(&self.fields, page);
+        if !self.withheld.is_empty() {
+            page.toned(&format!("not shown to this node: {}", self.withheld.join(", ")), Tone::Quiet);
+        }
+        page.toned(&format!("statement {}", self.digest), Tone::Quiet);
+    }
+}
+
+impl TryFrom<proto::GetNoticeResponse> for NoticePage {
+    type Error = CliError;
+
+    fn try_from(found: proto::GetNoticeResponse) -> Result<Self, CliError> {
+        let shown = Shown::parse(&found.values)?;
+        let withheld = found
+            .withheld
+            .iter()
+            .filter_map(|slot| u8::try_from(*slot).ok().and_then(|slot| SlotNumber::new(slot).ok()))
+            .filter_map(|slot| shown.name_of(slot))
+            .collect();
+        Ok(Self {
+            notice: NoticeView::from(found.notice.unwrap_or_default()),
+            fields: shown.fields(),
+            withheld,
+            caution: (!found.caution.is_empty()).then_some(found.caution),
+            approver: found.approver,
+            digest: hex::encode(&found.digest),
+        })
+    }
+}
+
+impl StatusOptions {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        let node = context.node().await?;
+        let request = node.request(proto::GetNoticeStatusRequest { reference: self.reference.to_string() });
+        let found = node::answer(node.notices().get_notice_status(request)).await?;
+        let view = StatusPage {
+            notice: NoticeView::from(found.notice.unwrap_or_default()),
+            holders: found.holders.into_iter().map(HolderView::from).collect(),
+        };
+        context.out.emit(&view, |page| view.show(page, context.now()))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl StatusPage {
+    fn show(&self, page: &mut Page, now: Timestamp) {
+        self.notice.show(page, now);
+        page.heading("Holders");
+        if self.holders.is_empty() {
+            page.line("nobody was ever sent it");
+            return;
+        }
+        let mut grid = Grid::new(&["MEMBER", "ACTION", "VERSION", "STATE", "SINCE", "REASON", "BACKUPS UNTIL"]);
+        for holder in &self.holders {
+            grid.row([
+                (holder.member.clone(), Tone::Plain),
+                (holder.action.clone(), Tone::Plain),
+                (holder.version.to_string(), Tone::Plain),
+                (holder.state.clone(), holder.tone()),
+                (dated(now, holder.since_unix), Tone::Plain),
+                (holder.reason.clone().unwrap_or_default(), Tone::Plain),
+                (moment(holder.backups_until_unix), Tone::Plain),
+            ]);
+        }
+        page.grid(&grid);
+        page.gap();
+        self.show_owed(page, now);
+    }
+
+    /// After a withdrawal: who has not said yet that it has purged.
+    fn show_owed(&self, page: &mut Page, now: Timestamp) {
+        if !matches!(self.notice.state.as_str(), "withdrawn" | "expired") {
+            return;
+        }
+        let owing: Vec<&HolderView> =
+            self.holders.iter().filter(|holder| !matches!(holder.state.as_str(), "purged" | "rejected")).collect();
+        if owing.is_empty() {
+            page.toned("Every holder has receipted that it has purged its copy.", Tone::Good);
+        }
+        for holder in owing {
+            let text = format!("{} has not purged it yet, since {}", holder.member, dated(now, holder.since_unix));
+            page.toned(&text, Tone::Bad);
+        }
+    }
+}
+
+impl HolderView {
+    fn tone(&self) -> Tone {
+        match self.state.as_str() {
+            "accepted" | "delivered" | "purged" => Tone::Good,
+            "rejected" => Tone::Bad,
+            _ => Tone::Caution,
+        }
+    }
+}
+
+impl From<proto::HolderStatus> for HolderView {
+    fn from(holder: proto::HolderStatus) -> Self {
+        Self {
+            member: holder.member,
+            index: holder.index,
+            version: holder.version,
+            action: holder.action,
+            state: holder.state,
+            since: json_time(holder.since),
+            since_unix: holder.since,
+            reason: (holder.reason != 0).then(|| reason_code(holder.reason)),
+            backups_until: json_time(holder.backups_until),
+            backups_until_unix: holder.backups_until,
+        }
+    }
+}
+
+/// The code of a receipt's reason; the number itself where this command does not know it.
+fn reason_code(number: u32) -> String {
+    u16::try_from(number).map_or_else(|_| number.to_string(), |number| ReceiptReason::from_number(number).to_string())
+}

@@ -1,0 +1,201 @@
+//! Notices and drafts as JSON and as lines of tables.
+
+use eads_domain::clock::Timestamp;
+use eads_proto::v1 as proto;
+use serde::Serialize;
+
+use crate::output::{Grid, Page, Tone, dated, json_time, moment};
+
+/// A notice in JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct NoticeView {
+    pub(super) reference: String,
+    pub(super) owner: String,
+    pub(super) kind: String,
+    pub(super) subject: String,
+    pub(super) state: String,
+    pub(super) version: u32,
+    pub(super) index: u64,
+    issued_at: Option<String>,
+    not_after: Option<String>,
+    #[serde(skip)]
+    not_after_unix: i64,
+    pub(super) exercise: bool,
+    pub(super) title: String,
+    audience: Vec<String>,
+}
+
+/// A draft in JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct DraftView {
+    pub(super) draft_id: String,
+    pub(super) reference: String,
+    pub(super) action: String,
+    pub(super) kind: String,
+    pub(super) subject: String,
+    drafter: String,
+    pub(super) approver: Option<String>,
+    audience: Vec<String>,
+    not_after: Option<String>,
+    #[serde(skip)]
+    not_after_unix: i64,
+    pub(super) batch: Option<String>,
+    created_at: Option<String>,
+}
+
+impl NoticeView {
+    /// All of them as a table.
+    pub(super) fn show_all(notices: &[Self], page: &mut Page) {
+        if notices.is_empty() {
+            page.line("no notices");
+            return;
+        }
+        let mut grid =
+            Grid::new(&["REFERENCE", "OWNER", "KIND", "SUBJECT", "STATE", "VERSION", "VALID UNTIL", "TITLE"]);
+        for notice in notices {
+            grid.row([
+                (notice.reference.clone(), Tone::Plain),
+                (notice.owner.clone(), Tone::Plain),
+                (notice.kind.clone(), Tone::Plain),
+                (notice.subject.clone(), Tone::Plain),
+                (notice.state.clone(), state_tone(&notice.state)),
+                (notice.version.to_string(), Tone::Plain),
+                (moment(notice.not_after_unix), Tone::Plain),
+                (notice.titled(), Tone::Plain),
+            ]);
+        }
+        page.grid(&grid);
+    }
+
+    /// The head of its page.
+    pub(super) fn show(&self, page: &mut Page, now: Timestamp) {
+        page.field("reference", &format!("{} (version {})", self.reference, self.version));
+        page.field("issued by", &format!("{}; INTERPOL did not review it", self.owner));
+        page.field("kind", &format!("{}, {}", self.kind, self.subject));
+        page.toned_field("state", &self.state, state_tone(&self.state));
+        page.field("issued", self.issued_at.as_deref().unwrap_or("-"));
+        page.field("valid until", &dated(now, self.not_after_unix));
+        if !self.audience.is_empty() {
+            page.field("addressed to", &self.audience.join(", "));
+        }
+        page.field("entry", &self.index.to_string());
+        if self.exercise {
+            page.toned("EXERCISE: not a real case", Tone::Caution);
+        }
+    }
+
+    fn titled(&self) -> String {
+        if self.exercise { format!("[exercise] {}", self.title) } else { self.title.clone() }
+    }
+}
+
+impl DraftView {
+    /// All of them as a table.
+    pub(super) fn show_all(drafts: &[Self], page: &mut Page) {
+        if drafts.is_empty() {
+            page.line("no drafts");
+            return;
+        }
+        let mut grid = Grid::new(&[
+            "DRAFT",
+            "ACTION",
+            "REFERENCE",
+            "KIND",
+            "SUBJECT",
+            "DRAFTER",
+            "APPROVER",
+            "TO",
+            "VALID UNTIL",
+            "BATCH",
+        ]);
+        for draft in drafts {
+            let approver = match &draft.approver {
+                Some(name) => (name.clone(), Tone::Good),
+                None => ("none yet".to_owned(), Tone::Caution),
+            };
+            grid.row([
+                (draft.draft_id.clone(), Tone::Plain),
+                (draft.action.clone(), Tone::Plain),
+                (draft.reference.clone(), Tone::Plain),
+                (draft.kind.clone(), Tone::Plain),
+                (draft.subject.clone(), Tone::Plain),
+                (draft.drafter.clone(), Tone::Plain),
+                approver,
+                (audience(&draft.audience), Tone::Plain),
+                (moment(draft.not_after_unix), Tone::Plain),
+                (draft.batch.clone().unwrap_or_default(), Tone::Plain),
+            ]);
+        }
+        page.grid(&grid);
+    }
+
+    /// The head of its page.
+    pub(super) fn show(&self, page: &mut Page, now: Timestamp) {
+        page.field("draft", &self.draft_id);
+        page.field("action", &self.action);
+        page.field("reference", &self.reference);
+        page.field("kind", &format!("{}, {}", self.kind, self.subject));
+        page.field("drafter", &self.drafter);
+        page.field("approver", self.approver.as_deref().unwrap_or("none yet"));
+        page.field("addressed to", &audience(&self.audience));
+        page.field("valid until", &dated(now, self.not_after_unix));
+        if let Some(batch) = &self.batch {
+            page.field("batch", batch);
+        }
+    }
+}
+
+fn audience(members: &[String]) -> String {
+    if members.is_empty() { "nobody: it stays here".to_owned() } else { members.join(", ") }
+}
+
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "valid" => Tone::Good,
+        "not-yet-valid" => Tone::Caution,
+        _ => Tone::Bad,
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl From<proto::NoticeSummary> for NoticeView {
+    fn from(notice: proto::NoticeSummary) -> Self {
+        Self {
+            reference: notice.reference,
+            owner: notice.owner,
+            kind: notice.kind,
+            subject: notice.subject,
+            state: notice.state,
+            version: notice.version,
+            index: notice.index,
+            issued_at: json_time(notice.issued_at),
+            not_after: json_time(notice.not_after),
+            not_after_unix: notice.not_after,
+            exercise: notice.exercise,
+            title: notice.title,
+            audience: notice.audience,
+        }
+    }
+}
+
+impl From<proto::DraftSummary> for DraftView {
+    fn from(draft: proto::DraftSummary) -> Self {
+        Self {
+            draft_id: draft.draft_id,
+            reference: draft.reference,
+            action: draft.action,
+            kind: draft.kind,
+            subject: draft.subject,
+            drafter: draft.drafter,
+            approver: some(draft.approver),
+            audience: draft.audience,
+            not_after: json_time(draft.not_after),
+            not_after_unix: draft.not_after,
+            batch: some(draft.batch),
+            created_at: json_time(draft.created_at),
+        }
+    }
+}

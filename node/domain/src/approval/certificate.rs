@@ -1,0 +1,95 @@
+//! An officer's certificate under the operator CA of a member.
+//!
+//! One level deep and closed: the operator CA signs officers directly, with ECDSA P-256 and SHA-256. There is
+//! no path building and no revocation list; a certificate is short-lived and a card can change its anchor.
+
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{DerSignature, VerifyingKey};
+use p256::pkcs8::DecodePublicKey as _;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Encode as _, Header, Reader as _, SliceReader};
+use x509_cert::ext::pkix::BasicConstraints;
+
+use super::{Approval, ApprovalError};
+use crate::clock::Timestamp;
+use crate::operator::{Operator, OperatorError};
+
+/// RFC 5758 §3.2.
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+/// RFC 5280 §4.2.1: basicConstraints, keyUsage, extKeyUsage, subjectAltName.
+const UNDERSTOOD: [ObjectIdentifier; 4] = [
+    ObjectIdentifier::new_unwrap("2.5.29.19"),
+    ObjectIdentifier::new_unwrap("2.5.29.15"),
+    ObjectIdentifier::new_unwrap("2.5.29.37"),
+    ObjectIdentifier::new_unwrap("2.5.29.17"),
+];
+
+/// Reads `der` after checking that `anchor` issued it and that both were valid `at` that time.
+pub(super) fn verify(der: &[u8], anchor: &[u8], at: Timestamp) -> Result<(Operator, VerifyingKey), ApprovalError> {
+    if der.len() > Approval::MAX_CERTIFICATE || anchor.len() > Approval::MAX_CERTIFICATE {
+        return Err(ApprovalError::Certificate);
+    }
+    let certificate = parse(der)?;
+    let anchor = parse(anchor)?;
+    check_issued(der, &certificate, &anchor)?;
+    for each in [&certificate, &anchor] {
+        check_validity(each, at)?;
+    }
+    check_extensions(&certificate)?;
+    let operator = Operator::from_certificate(der).map_err(|error| match error {
+        OperatorError::NoRole | OperatorError::Role => ApprovalError::NotApprover,
+        _ => ApprovalError::Certificate,
+    })?;
+    Ok((operator, public_key(&certificate)?))
+}
+
+fn parse(der: &[u8]) -> Result<Certificate, ApprovalError> {
+    Certificate::from_der(der).map_err(|_| ApprovalError::Certificate)
+}
+
+fn public_key(certificate: &Certificate) -> Result<VerifyingKey, ApprovalError> {
+    let spki = certificate.tbs_certificate().subject_public_key_info().to_der();
+    VerifyingKey::from_public_key_der(&spki.map_err(|_| ApprovalError::Certificate)?)
+        .map_err(|_| ApprovalError::Certificate)
+}
+
+fn check_issued(der: &[u8], certificate: &Certificate, anchor: &Certificate) -> Result<(), ApprovalError> {
+    let tbs = certificate.tbs_certificate();
+    if tbs.issuer() != anchor.tbs_certificate().subject() {
+        return Err(ApprovalError::Issuer);
+    }
+    let algorithms = [certificate.signature_algorithm(), tbs.signature()];
+    if algorithms.iter().any(|each| each.oid != ECDSA_WITH_SHA256 || each.parameters.is_some()) {
+        return Err(ApprovalError::Certificate);
+    }
+    let signature = certificate.signature().as_bytes().ok_or(ApprovalError::Certificate)?;
+    let signature = DerSignature::from_bytes(signature).map_err(|_| ApprovalError::Issuer)?;
+    let signed = signed_bytes(der).ok_or(ApprovalError::Certificate)?;
+    public_key(anchor)?.verify(signed, &signature).map_err(|_| ApprovalError::Issuer)
+}
+
+/// The bytes of tbsCertificate as they stand in the certificate: what was signed is not built again.
+fn signed_bytes(der: &[u8]) -> Option<&[u8]> {
+    let mut reader = SliceReader::new(der).ok()?;
+    Header::decode(&mut reader).ok()?;
+    reader.tlv_bytes().ok()
+}
+
+fn check_validity(certificate: &Certificate, at: Timestamp) -> Result<(), ApprovalError> {
+    let validity = certificate.tbs_certificate().validity();
+    let second = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+    let valid = second(validity.not_before)..=second(validity.not_after);
+    if valid.contains(&at.as_unix()) { Ok(()) } else { Err(ApprovalError::Expired) }
+}
+
+/// No critical extension beyond those understood, none twice, and not itself a CA.
+fn check_extensions(certificate: &Certificate) -> Result<(), ApprovalError> {
+    let tbs = certificate.tbs_certificate();
+    let extensions = tbs.extensions().map(Vec::as_slice).unwrap_or_default();
+    if extensions.iter().any(|each| each.critical && !UNDERSTOOD.contains(&each.extn_id)) {
+        return Err(ApprovalError::Certificate);
+    }
+    let constraints = tbs.get_extension::<BasicConstraints>().map_err(|_| ApprovalError::Certificate)?;
+    if constraints.is_some_and(|(_, constraints)| constraints.ca) { Err(ApprovalError::Certificate) } else { Ok(()) }
+}

@@ -1,0 +1,80 @@
+//! Calling a peer: the client's half of `PeerService`, in the words of the domain.
+
+use std::time::Duration;
+
+use eads_domain::code::Coded as _;
+use eads_domain::id::RequestId;
+use eads_domain::query::{Answer, Query};
+use eads_domain::receipt::SignedReceipts;
+use eads_domain::wire::{InvalidMessage, PROTOCOL};
+use eads_proto::v1;
+use eads_proto::v1::peer_service_client::PeerServiceClient;
+use eads_service::peers::{LinkError, LinkFailure};
+use eads_service::sync::{SyncBatch, SyncCursor};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tonic::Request;
+use tonic::transport::Channel;
+
+use super::{MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, sync};
+use crate::error::link_error;
+
+/// One peer over an open channel.
+pub(crate) struct PeerClient(PeerServiceClient<Channel>);
+
+impl PeerClient {
+    pub(crate) fn new(channel: Channel) -> Self {
+        let client = PeerServiceClient::new(channel)
+            .max_decoding_message_size(MAX_ANSWER_BYTES)
+            .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
+        Self(client)
+    }
+
+    /// Opens the peer's sync stream. It has no deadline of its own: it stays open.
+    pub(crate) async fn sync(
+        &mut self,
+        cursor: SyncCursor,
+    ) -> Result<BoxStream<'static, Result<SyncBatch, LinkError>>, LinkError> {
+        let messages = self.0.sync(sync::request(cursor)).await.map_err(|status| link_error(&status))?.into_inner();
+        let batch = |message: Result<v1::SyncResponse, tonic::Status>| {
+            message.map_err(|status| link_error(&status)).and_then(|message| sync::batch(message).map_err(nonsense))
+        };
+        Ok(messages.map(batch).boxed())
+    }
+
+    /// Hands over receipts; returns how many were new to the peer.
+    pub(crate) async fn post_receipts(
+        &mut self,
+        receipts: &SignedReceipts,
+        deadline: Duration,
+    ) -> Result<u32, LinkError> {
+        let request = within(v1::PostReceiptsRequest::from(receipts), deadline);
+        let answer = self.0.post_receipts(request).await.map_err(|status| link_error(&status))?;
+        Ok(answer.into_inner().recorded)
+    }
+
+    /// Asks; the peer is told how long it has.
+    pub(crate) async fn query(
+        &mut self,
+        request: RequestId,
+        query: &Query,
+        deadline: Duration,
+    ) -> Result<Answer, LinkError> {
+        let message =
+            v1::QueryRequest { protocol: PROTOCOL, request_id: request.as_bytes().to_vec(), query: Some(query.into()) };
+        let answer = self.0.query(within(message, deadline)).await.map_err(|status| link_error(&status))?;
+        answer.into_inner().try_into().map_err(nonsense)
+    }
+}
+
+/// A request with its deadline in `grpc-timeout`, which the channel keeps too.
+fn within<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// The peer answered something that cannot be read.
+fn nonsense(error: InvalidMessage) -> LinkError {
+    LinkError::new(LinkFailure::Incompatible, error.code().as_str(), format!("the peer's answer: {error}"))
+}

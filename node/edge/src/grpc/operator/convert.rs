@@ -1,0 +1,220 @@
+//! From what use cases return to operator messages, and from fields of requests to words of the domain.
+
+use eads_domain::code::Coded;
+use eads_domain::id::{Hash, MemberId, RequestId};
+use eads_domain::slot::{SlotNumber, SlotSet};
+use eads_domain::value::Value;
+use eads_domain::wire::{slot_value, slot_value_message};
+use eads_proto::v1;
+use eads_service::ServiceError;
+use eads_service::audit::{Actor, EntryKind, Listed, Shown};
+use eads_service::import::Rejection;
+use eads_service::notices::{Draft, HolderView, NoticeDetail, NoticeView};
+use eads_service::peers::PeerView;
+use tonic::Status;
+
+use crate::error::{refused, status};
+
+/// The most members that a request may name.
+const MAX_MEMBERS: usize = 256;
+/// The longest text that only the own audit keeps, in characters.
+const MAX_TEXT_CHARS: usize = 200;
+
+pub(super) fn member(code: &str) -> Result<MemberId, Status> {
+    code.parse().map_err(refused)
+}
+
+pub(super) fn members(codes: &[String]) -> Result<Vec<MemberId>, Status> {
+    if codes.len() > MAX_MEMBERS {
+        return Err(invalid("MEMBERS_TOO_MANY", "at most 256 members can be named"));
+    }
+    codes.iter().map(|code| member(code)).collect()
+}
+
+/// Words of a table, such as kinds.
+pub(super) fn words<T>(words: &[String]) -> Result<Vec<T>, Status>
+where
+    T: std::str::FromStr,
+    T::Err: Coded + Send + Sync + 'static,
+{
+    words.iter().map(|word| word.parse().map_err(refused)).collect()
+}
+
+/// A text for the own audit log; empty is none.
+pub(super) fn text(field: &'static str, text: &str) -> Result<Option<String>, Status> {
+    let text = text.trim();
+    if text.chars().count() > MAX_TEXT_CHARS || text.chars().any(char::is_control) {
+        return Err(invalid("TEXT_UNFIT", format!("{field} is at most 200 characters on one line")));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+/// 16 bytes, or none.
+pub(super) fn request_id(bytes: &[u8]) -> Result<Option<RequestId>, Status> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    RequestId::try_from(bytes).map(Some).map_err(|_| invalid("REQUEST_ID_INVALID", "a request id is 16 bytes"))
+}
+
+/// 32 bytes, or none.
+pub(super) fn digest(bytes: &[u8]) -> Result<Option<Hash>, Status> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    Hash::try_from(bytes).map(Some).map_err(|_| invalid("DIGEST_INVALID", "a SHA-256 digest is 32 bytes"))
+}
+
+/// Values of a content, each slot at most once.
+pub(super) fn slot_values(messages: &[v1::SlotValue]) -> Result<Vec<(SlotNumber, Value)>, Status> {
+    let mut seen = SlotSet::EMPTY;
+    let mut values = Vec::new();
+    for message in messages {
+        let (slot, value) = slot_value(message).map_err(refused)?;
+        if !seen.insert(slot) {
+            return Err(invalid("FIELD_TWICE", format!("slot {slot} is given twice")));
+        }
+        values.push((slot, value));
+    }
+    Ok(values)
+}
+
+/// A limit of a list: 0 means `usual`, and `most` is never exceeded.
+pub(super) fn limit(asked: u32, usual: usize, most: usize) -> usize {
+    match usize::try_from(asked).unwrap_or(most) {
+        0 => usual,
+        asked => asked.min(most),
+    }
+}
+
+pub(super) fn invalid(code: &'static str, text: impl Into<std::borrow::Cow<'static, str>>) -> Status {
+    status(&ServiceError::invalid(code, text))
+}
+
+pub(super) fn codes(members: &[MemberId]) -> Vec<String> {
+    members.iter().map(ToString::to_string).collect()
+}
+
+pub(super) fn peer(view: &PeerView) -> v1::PeerStatus {
+    let card = view.peer.card.card();
+    let heard = view.status.last_heard.max(Some(view.followed.heard_at));
+    let last_error = view.status.last_error.as_ref();
+    v1::PeerStatus {
+        member: card.member.to_string(),
+        display_name: card.display_name.to_string(),
+        standing: card.standing.to_string(),
+        state: view.peer.state.as_str().to_owned(),
+        connected: view.status.connected,
+        register_cursor: view.followed.register_cursor,
+        delivery_cursor: view.followed.delivery_cursor,
+        checkpoint: view.followed.checkpoint.as_bytes().to_vec(),
+        last_heard: heard.map_or(0, |at| at.as_unix()),
+        clock_skew: view.status.clock_skew,
+        last_error: last_error.map(|error| format!("{}: {}", error.code, error.text)).unwrap_or_default(),
+        endpoints: card.endpoints.iter().map(ToString::to_string).collect(),
+        card_sequence: card.sequence,
+        awaiting_receipt: view.awaiting_receipt,
+        owed_receipts: view.owed_receipts,
+    }
+}
+
+pub(super) fn draft(draft: &Draft) -> v1::DraftSummary {
+    v1::DraftSummary {
+        draft_id: draft.id.to_string(),
+        reference: draft.reference.to_string(),
+        action: draft.action.to_string(),
+        kind: draft.content.kind().to_string(),
+        subject: draft.content.subject().to_string(),
+        drafter: draft.drafter.clone(),
+        approver: draft.approval.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
+        audience: codes(&draft.audience),
+        not_after: draft.not_after.as_unix(),
+        batch: draft.origin.batch.clone(),
+        created_at: draft.created.as_unix(),
+    }
+}
+
+pub(super) fn notice(view: &NoticeView) -> v1::NoticeSummary {
+    v1::NoticeSummary {
+        reference: view.reference.clone(),
+        owner: view.owner.to_string(),
+        kind: view.kind.to_string(),
+        subject: view.subject.to_string(),
+        state: view.state.as_str().to_owned(),
+        version: view.version.into(),
+        index: view.index,
+        issued_at: view.issued.as_unix(),
+        not_after: view.not_after.as_unix(),
+        exercise: view.exercise,
+        title: view.title.clone(),
+        audience: codes(&view.audience),
+    }
+}
+
+pub(super) fn notice_detail(detail: &NoticeDetail) -> v1::GetNoticeResponse {
+    v1::GetNoticeResponse {
+        notice: Some(notice(&detail.view)),
+        values: detail.values.iter().map(|(slot, value)| slot_value_message(*slot, value)).collect(),
+        withheld: detail.withheld.iter().map(u32::from).collect(),
+        caution: detail.caution.map_or("", |caution| caution.as_str()).to_owned(),
+        approver: detail.approver.clone(),
+        digest: detail.view.digest.as_bytes().to_vec(),
+    }
+}
+
+pub(super) fn holder(holder: &HolderView) -> v1::HolderStatus {
+    v1::HolderStatus {
+        member: holder.member.to_string(),
+        index: holder.index,
+        version: holder.version.into(),
+        action: holder.action.to_string(),
+        state: holder.state.to_owned(),
+        since: holder.since.as_unix(),
+        reason: holder.reason.into(),
+        backups_until: holder.backups_until.map_or(0, |at| at.as_unix()),
+    }
+}
+
+pub(super) fn rejection(rejection: &Rejection) -> v1::ImportRejection {
+    v1::ImportRejection {
+        line: rejection.line,
+        key: rejection.key.clone().unwrap_or_default(),
+        code: rejection.code.as_str().to_owned(),
+        reason: rejection.reason.clone(),
+    }
+}
+
+pub(super) fn audit_entry(listed: Listed) -> v1::AuditEntry {
+    let entry = listed.entry;
+    let kind = match entry.kind {
+        EntryKind::Intent => "intent",
+        EntryKind::Outcome => "outcome",
+        EntryKind::Event => "event",
+    };
+    let shown =
+        |shown: &Shown| v1::ShownStatement { digest: shown.digest.as_bytes().to_vec(), slots: shown.slots.bits() };
+    v1::AuditEntry {
+        sequence: listed.sequence,
+        kind: kind.to_owned(),
+        at: entry.at.as_unix(),
+        request_id: entry.request.as_bytes().to_vec(),
+        actor: entry.actor.label(),
+        roles: match &entry.actor {
+            Actor::Operator { roles, .. } => roles.clone(),
+            _ => Vec::new(),
+        },
+        operation: entry.operation,
+        purpose: entry.purpose.unwrap_or_default(),
+        legal_basis: entry.legal_basis.unwrap_or_default(),
+        case_reference: entry.case_reference.unwrap_or_default(),
+        result: entry.result.unwrap_or_default(),
+        peer: entry.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        shown: entry.shown.iter().map(shown).collect(),
+        query_text: listed.query_text.unwrap_or_default(),
+        unfinished: listed.unfinished,
+        chain: listed.chain.as_bytes().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

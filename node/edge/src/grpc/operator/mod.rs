@@ -1,0 +1,157 @@
+//! What officers and administrators ask of their own node, a file a service.
+//!
+//! Every call first proves an operator of this member with a role that may make it; a refusal is written to the
+//! audit log. What is read here without a use case of its own (drafts, peers, the audit log itself) is written
+//! there too, before it leaves.
+
+mod audit;
+mod convert;
+mod node;
+mod notice;
+mod peering;
+mod record;
+mod search;
+mod upload;
+
+use std::sync::Arc;
+
+use eads_domain::code::Coded as _;
+use eads_domain::entropy::Entropy;
+use eads_domain::id::RequestId;
+use eads_domain::operator::Operator;
+use eads_proto::v1::audit_service_server::AuditServiceServer;
+use eads_proto::v1::node_service_server::NodeServiceServer;
+use eads_proto::v1::notice_service_server::NoticeServiceServer;
+use eads_proto::v1::peering_service_server::PeeringServiceServer;
+use eads_proto::v1::record_service_server::RecordServiceServer;
+use eads_proto::v1::search_service_server::SearchServiceServer;
+use eads_service::audit::{Actor, Entry, EntryKind};
+use eads_service::authorise::authorise;
+use eads_service::{Call, Node, ServiceError};
+use tokio::sync::Semaphore;
+use tonic::metadata::MetadataMap;
+use tonic::service::RoutesBuilder;
+use tonic::{Request, Status};
+
+use super::MAX_ANSWER_BYTES;
+use crate::error::status;
+use crate::tls::OperatorIdentity;
+
+/// Metadata by which a caller names its request: 32 hexadecimal digits.
+const REQUEST_ID: &str = "eads-request-id";
+/// The largest request, in bytes: a notice whose 48 slots are all as large as they can be.
+const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// Lists that may be held in memory at one time while they are imported.
+const MAX_LIST_IMPORTS: usize = 2;
+
+/// All services of the operator listener over a node.
+#[derive(Clone)]
+pub struct OperatorApi {
+    node: Arc<Node>,
+    entropy: Arc<dyn Entropy>,
+    list_imports: Arc<Semaphore>,
+}
+
+impl OperatorApi {
+    /// Names of the services, for the health service.
+    pub const SERVICES: [&str; 6] = [
+        "eads.v1.NodeService",
+        "eads.v1.PeeringService",
+        "eads.v1.NoticeService",
+        "eads.v1.RecordService",
+        "eads.v1.SearchService",
+        "eads.v1.AuditService",
+    ];
+
+    /// Answers for `node`; ids of requests that bring none come from `entropy`.
+    pub fn new(node: Arc<Node>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { node, entropy, list_imports: Arc::new(Semaphore::new(MAX_LIST_IMPORTS)) }
+    }
+
+    /// Adds every service with its bounds.
+    pub fn add_to(self, routes: &mut RoutesBuilder) {
+        macro_rules! bounded {
+            ($($server:ident),+) => {$(
+                routes.add_service(
+                    $server::new(self.clone())
+                        .max_decoding_message_size(MAX_REQUEST_BYTES)
+                        .max_encoding_message_size(MAX_ANSWER_BYTES),
+                );
+            )+};
+        }
+        bounded!(
+            NodeServiceServer,
+            PeeringServiceServer,
+            NoticeServiceServer,
+            RecordServiceServer,
+            SearchServiceServer,
+            AuditServiceServer
+        );
+    }
+
+    /// The caller and the message, if the caller may call `method`.
+    async fn admit<T>(&self, method: &'static str, request: Request<T>) -> Result<(Call, T), Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let identity = extensions.get::<OperatorIdentity>().ok_or_else(|| {
+            status(&ServiceError::internal("IDENTITY_MISSING", "a request came without the identity of its connection"))
+        })?;
+        let request = self.request_id(&metadata)?;
+        let operator = match Operator::from_certificate(&identity.certificate) {
+            Ok(operator) => operator,
+            Err(error) => {
+                let actor = Actor::Operator { name: "(unreadable certificate)".to_owned(), roles: Vec::new() };
+                let error = ServiceError::from_coded(error);
+                let denied = ServiceError::denied(error.code().as_str(), error.to_string());
+                return Err(self.refuse(actor, request, method, denied).await);
+            }
+        };
+        let call = Call { operator, certificate: identity.certificate.to_vec(), request };
+        let admitted = if call.operator.member == self.node.member() {
+            authorise(&call.operator, method)
+        } else {
+            Err(ServiceError::denied("OPERATOR_OTHER_MEMBER", "the certificate names an operator of another member"))
+        };
+        match admitted {
+            Ok(()) => Ok((call, message)),
+            Err(error) => Err(self.refuse(call.actor(), request, method, error).await),
+        }
+    }
+
+    /// The id that the caller gave in the metadata, or a fresh one.
+    fn request_id(&self, metadata: &MetadataMap) -> Result<RequestId, Status> {
+        match metadata.get(REQUEST_ID) {
+            None => Ok(RequestId::random(&*self.entropy)),
+            Some(text) => text.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                status(&ServiceError::invalid(
+                    "REQUEST_ID_INVALID",
+                    format!("{REQUEST_ID} is 32 hexadecimal digits, different for each request"),
+                ))
+            }),
+        }
+    }
+
+    /// Writes a refused call down, and answers it.
+    async fn refuse(&self, actor: Actor, request: RequestId, method: &str, error: ServiceError) -> Status {
+        let entry = Entry::new(EntryKind::Event, self.node.clock().now(), request, actor, method);
+        match self.node.audit().event(entry, error.code().as_str()).await {
+            Ok(()) => status(&error),
+            Err(unwritten) => status(&unwritten),
+        }
+    }
+}
+
+/// Does `work`, which reads something without a use case of its own, between an intent and its outcome.
+async fn audited<T>(
+    node: &Node,
+    call: &Call,
+    method: &'static str,
+    subject: Option<String>,
+    work: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    let mut entry = Entry::new(EntryKind::Intent, node.clock().now(), call.request, call.actor(), method);
+    entry.subject = subject;
+    let intent = node.audit().intent(entry).await?;
+    let outcome = work.await;
+    node.audit().close(intent, &outcome).await?;
+    outcome
+}

@@ -1,0 +1,267 @@
+//! What peers ask of this node. Who asks is what the TLS layer proved, never anything in a message.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use eads_domain::id::MemberId;
+use eads_domain::wire::{PROTOCOL, QuestionReceived};
+use eads_proto::v1;
+use eads_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
+use eads_service::sync::SyncBatch;
+use eads_service::{Node, ServiceError};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, sync};
+use crate::error::{refused, status};
+use crate::tls::PeerIdentity;
+
+/// Sync streams that one member may have open: one, and one more while the node has not noticed the end of the
+/// one before.
+const MAX_STREAMS_A_MEMBER: usize = 2;
+
+/// `PeerService` over a node.
+pub struct PeerApi {
+    node: Arc<Node>,
+    streams: SyncStreams,
+    stop: CancellationToken,
+}
+
+impl PeerApi {
+    /// Answers for `node`; streams end at `stop`, so that peers can go elsewhere before the node is gone.
+    pub fn new(node: Arc<Node>, stop: CancellationToken) -> Self {
+        Self { node, streams: SyncStreams::default(), stop }
+    }
+
+    /// As a service with its bounds.
+    pub fn into_server(self) -> PeerServiceServer<Self> {
+        PeerServiceServer::new(self)
+            .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_ANSWER_BYTES)
+    }
+}
+
+#[tonic::async_trait]
+impl PeerService for PeerApi {
+    type SyncStream = Answers<v1::SyncResponse>;
+
+    async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
+        let peer = caller(&request)?;
+        let message = request.into_inner();
+        spoken(message.protocol)?;
+        let cursor = sync::cursor(&message).map_err(refused)?;
+        let place = self.streams.enter(peer).ok_or_else(|| {
+            status(&ServiceError::exhausted(
+                "SYNC_STREAMS_TOO_MANY",
+                format!("at most {MAX_STREAMS_A_MEMBER} sync streams a member; one that has ended is noticed soon"),
+            ))
+        })?;
+        let batches = self.node.clone().serve_sync(peer, cursor).await.map_err(|error| status(&error))?;
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(pump(batches, sender, self.node.limits().stall, self.stop.clone(), place));
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    async fn post_receipts(
+        &self,
+        request: Request<v1::PostReceiptsRequest>,
+    ) -> Result<Response<v1::PostReceiptsResponse>, Status> {
+        let peer = caller(&request)?;
+        let v1::PostReceiptsRequest { parts, signature } = request.into_inner();
+        let node = self.node.clone();
+        let recorded = finish(async move { node.collect_receipts(peer, parts, &signature).await }).await?;
+        Ok(Response::new(v1::PostReceiptsResponse { recorded }))
+    }
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryResponse>, Status> {
+        let peer = caller(&request)?;
+        let message = request.into_inner();
+        spoken(message.protocol)?;
+        let question = QuestionReceived::try_from(message).map_err(refused)?;
+        // Nothing is changed by it, so a caller that goes away ends it.
+        let answering = self.node.answer_query(peer, question.request, &question.query);
+        let answer = timeout(self.node.limits().search_deadline, answering)
+            .await
+            .map_err(|_| status(&ServiceError::unavailable("ANSWER_TOO_SLOW", "the answer took too long")))?
+            .map_err(|error| status(&error))?;
+        Ok(Response::new((&answer).into()))
+    }
+}
+
+/// Hands batches to the connection one by one. Ends when the peer is gone, takes nothing for `stall`, an error was
+/// told, or the node stops.
+async fn pump(
+    mut batches: BoxStream<'static, Result<SyncBatch, ServiceError>>,
+    answers: mpsc::Sender<Result<v1::SyncResponse, Status>>,
+    stall: Duration,
+    stop: CancellationToken,
+    place: Place,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = answers.closed() => return,
+            () = stop.cancelled() => Some(Err(ServiceError::unavailable("NODE_STOPPING", "this node is stopping"))),
+            next = batches.next() => next,
+        };
+        let Some(next) = next else { return };
+        let last = next.is_err();
+        let answer = next.map(sync::message).map_err(|error| status(&error));
+        match timeout(stall, answers.send(answer)).await {
+            Ok(Ok(())) if !last => {}
+            Ok(_) => return,
+            Err(_) => {
+                tracing::info!(peer = %place.member, code = "SYNC_STALLED", "a peer reads nothing; its stream is dropped");
+                return;
+            }
+        }
+    }
+}
+
+/// The member that the connection was proven to belong to.
+fn caller<T>(request: &Request<T>) -> Result<MemberId, Status> {
+    let identity = request.extensions().get::<PeerIdentity>().ok_or_else(|| {
+        status(&ServiceError::internal("IDENTITY_MISSING", "a request came without the identity of its connection"))
+    })?;
+    Ok(identity.member)
+}
+
+fn spoken(protocol: u32) -> Result<(), Status> {
+    if protocol == PROTOCOL {
+        return Ok(());
+    }
+    Err(status(
+        &ServiceError::incompatible(
+            "PROTOCOL_INCOMPATIBLE",
+            format!("protocol {protocol} is not spoken here; this node speaks {PROTOCOL}"),
+        )
+        .with_hint("compare the versions of both nodes"),
+    ))
+}
+
+/// How many sync streams each member has open.
+#[derive(Clone, Debug, Default)]
+struct SyncStreams(Arc<Mutex<BTreeMap<MemberId, usize>>>);
+
+impl SyncStreams {
+    fn enter(&self, member: MemberId) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(member).or_default();
+        if *count >= MAX_STREAMS_A_MEMBER {
+            return None;
+        }
+        *count += 1;
+        Some(Place { streams: self.clone(), member })
+    }
+}
+
+/// The right of one stream to be open.
+#[derive(Debug)]
+struct Place {
+    streams: SyncStreams,
+    member: MemberId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.member) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.member);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eads_domain::clock::Timestamp;
+    use futures::stream;
+
+    fn member(code: &str) -> MemberId {
+        code.parse().unwrap()
+    }
+
+    fn heartbeat() -> SyncBatch {
+        SyncBatch {
+            urgent: Vec::new(),
+            urgent_checkpoint: Vec::new(),
+            first_index: 0,
+            leaves: Vec::new(),
+            checkpoint: Vec::new(),
+            consistency: Vec::new(),
+            deliveries: Vec::new(),
+            clock: Timestamp::from_unix(1),
+        }
+    }
+
+    #[test]
+    fn a_member_has_two_sync_streams_and_gets_a_place_back_when_one_ends() {
+        let streams = SyncStreams::default();
+        let first = streams.enter(member("MY")).unwrap();
+        let _second = streams.enter(member("MY")).unwrap();
+        assert!(streams.enter(member("MY")).is_none());
+        assert!(streams.enter(member("TH")).is_some());
+        drop(first);
+        assert!(streams.enter(member("MY")).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_nothing_loses_its_stream_and_its_place() {
+        let streams = SyncStreams::default();
+        let (sender, _receiver) = mpsc::channel(1);
+        let batches = stream::repeat_with(|| Ok(heartbeat())).boxed();
+        let place = streams.enter(member("MY")).unwrap();
+        pump(batches, sender, Duration::from_millis(1), CancellationToken::new(), place).await;
+        assert!(streams.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stopping_node_says_so_on_its_streams() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let place = SyncStreams::default().enter(member("MY")).unwrap();
+        pump(stream::pending().boxed(), sender, Duration::from_secs(9), stop, place).await;
+        let told = receiver.recv().await.unwrap().unwrap_err();
+        assert_eq!(told.code(), tonic::Code::Unavailable);
+        assert_eq!(told.metadata().get("eads-code").unwrap(), "NODE_STOPPING");
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_reader_and_after_an_error() {
+        let place = || SyncStreams::default().enter(member("MY")).unwrap();
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        pump(stream::pending().boxed(), sender, Duration::from_secs(9), CancellationToken::new(), place()).await;
+
+        let (sender, mut receiver) = mpsc::channel(1);
+        let failing = stream::iter([Err(ServiceError::denied("PEER_UNKNOWN", "no")), Ok(heartbeat())]).boxed();
+        pump(failing, sender, Duration::from_secs(9), CancellationToken::new(), place()).await;
+        assert!(receiver.recv().await.unwrap().is_err());
+        assert!(receiver.recv().await.is_none());
+    }
+
+    #[test]
+    fn another_protocol_version_is_told_by_its_own_code() {
+        assert!(spoken(1).is_ok());
+        for other in [0, 2, u32::MAX] {
+            let told = spoken(other).unwrap_err();
+            assert_eq!(told.code(), tonic::Code::Unimplemented);
+            assert_eq!(told.metadata().get("eads-code").unwrap(), "PROTOCOL_INCOMPATIBLE");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_proven_identity_is_not_served() {
+        assert_eq!(caller(&Request::new(())).unwrap_err().code(), tonic::Code::Internal);
+    }
+}

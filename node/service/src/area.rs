@@ -1,0 +1,108 @@
+//! The areas of the store and the keys in them. An area's number and version are part of the format.
+//!
+//! Integers in keys are big-endian, so that the order of keys is the order of numbers. Keys hold random
+//! identifiers, member ids and indexes only; what identifies a person appears as an HMAC.
+
+use eads_domain::id::{Hash, MemberId, NoticeId};
+use eads_store::port::Area;
+
+/// Single values of the node: see [`meta`].
+pub const META: Area = Area::new(1, 1, "meta");
+/// Own register: index → leaf, action, notice.
+pub const OWN_ENTRY: Area = Area::new(2, 1, "own-entry");
+/// Own statements with everything that opens them, sealed: index.
+pub const OWN_CONTENT: Area = Area::new(3, 1, "own-content");
+/// Own notices: notice → head.
+pub const OWN_NOTICE: Area = Area::new(4, 1, "own-notice");
+/// Versions of own notices: notice ‖ index.
+pub const OWN_VERSION: Area = Area::new(5, 1, "own-version");
+/// References of own and held notices, as HMAC → owner ‖ notice.
+pub const REFERENCE: Area = Area::new(6, 1, "reference");
+/// Drafts, sealed: draft.
+pub const DRAFT: Area = Area::new(7, 1, "draft");
+/// Delivery logs: peer ‖ sequence.
+pub const DELIVERY: Area = Area::new(8, 1, "delivery");
+/// What each peer was sent and has receipted: index ‖ peer.
+pub const HOLDING: Area = Area::new(9, 1, "holding");
+/// Receipts as they were signed: peer ‖ digest.
+pub const RECEIPT: Area = Area::new(10, 1, "receipt");
+/// Peers: member → card, state, agreement.
+pub const PEER: Area = Area::new(11, 1, "peer");
+/// Large parts of a peer's row: member ‖ part.
+pub const PEER_PART: Area = Area::new(12, 1, "peer-part");
+/// Leaves of peers' registers in runs: origin ‖ first index.
+pub const LEAVES: Area = Area::new(13, 1, "leaves");
+/// How far each peer's register was followed: origin.
+pub const FOLLOWED: Area = Area::new(14, 1, "followed");
+/// Held notices: origin ‖ notice → head.
+pub const HELD_NOTICE: Area = Area::new(15, 1, "held-notice");
+/// Held statements with what was shown of them, sealed: origin ‖ index.
+pub const HELD_CONTENT: Area = Area::new(16, 1, "held-content");
+/// Withdrawal marks: origin ‖ notice.
+pub const MARK: Area = Area::new(17, 1, "mark");
+/// Receipts that this node owes: origin ‖ sequence.
+pub const OWED: Area = Area::new(18, 1, "owed");
+/// What was answered to a statement: origin ‖ index, so that a duplicate gets the same answer.
+pub const ANSWERED: Area = Area::new(19, 1, "answered");
+/// Data keys waiting to be destroyed: bucket ‖ slot.
+pub const PURGE: Area = Area::new(20, 1, "purge");
+/// Ends of validity: not_after ‖ owner ‖ notice.
+pub const EXPIRY: Area = Area::new(21, 1, "expiry");
+/// National records, sealed: HMAC of source and key.
+pub const RECORD: Area = Area::new(22, 1, "record");
+/// Interrupted imports: digest of the file.
+pub const IMPORT: Area = Area::new(23, 1, "import");
+/// Which entry of a published list became which notice: HMAC of list and key.
+pub const LISTED: Area = Area::new(24, 1, "listed");
+/// Approvals of a peer's agreement by a first administrator: member.
+pub const PEER_PENDING: Area = Area::new(25, 1, "peer-pending");
+/// Whether the owner of a notice has suspended it: origin ‖ notice.
+pub const OWNERS_STATE: Area = Area::new(26, 1, "owners-state");
+
+/// Keys in [`META`].
+pub mod meta {
+    /// The own latest signed checkpoint.
+    pub const CHECKPOINT: &[u8] = b"checkpoint";
+    /// The day keys of sealed query texts: day number → key slot.
+    pub const DAY_KEY: &[u8] = b"day-key";
+}
+
+/// `index`
+pub fn index(index: u64) -> Vec<u8> {
+    index.to_be_bytes().to_vec()
+}
+
+/// `member ‖ number`
+pub fn member_number(member: MemberId, number: u64) -> Vec<u8> {
+    [member.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// `member ‖ notice`
+pub fn member_notice(member: MemberId, notice: NoticeId) -> Vec<u8> {
+    [member.as_bytes().as_slice(), notice.as_bytes()].concat()
+}
+
+/// `notice ‖ index`
+pub fn notice_index(notice: NoticeId, index: u64) -> Vec<u8> {
+    [notice.as_bytes().as_slice(), &index.to_be_bytes()].concat()
+}
+
+/// `index ‖ member`
+pub fn index_member(index: u64, member: MemberId) -> Vec<u8> {
+    [index.to_be_bytes().as_slice(), member.as_bytes()].concat()
+}
+
+/// `member ‖ first 16 bytes of a digest`
+pub fn member_digest(member: MemberId, digest: Hash) -> Vec<u8> {
+    [member.as_bytes().as_slice(), digest.as_bytes().get(..16).unwrap_or_default()].concat()
+}
+
+/// `not_after ‖ member ‖ notice`; times before 1970 do not occur in notices.
+pub fn expiry(not_after: i64, member: MemberId, notice: NoticeId) -> Vec<u8> {
+    [not_after.max(0).to_be_bytes().as_slice(), member.as_bytes(), notice.as_bytes()].concat()
+}
+
+/// The last eight bytes of a key as a number.
+pub fn trailing_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+}

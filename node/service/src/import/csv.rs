@@ -1,0 +1,165 @@
+//! National records from CSV (RFC 4180): UTF-8 with or without a byte order mark, one header line.
+//!
+//! The file is pushed in chunks of any size. Quoted fields may hold line ends; blank lines are skipped; a line
+//! that cannot be read costs that line only ([`Rejection`](super::Rejection)). What stops a run is a header
+//! that does not fit the mapping, since then every line would be wrong.
+
+use std::collections::BTreeSet;
+
+use eads_domain::record::Record;
+use eads_domain::slot::SlotSpec;
+
+use super::cell::{Problem, read_text};
+use super::mapping::Meaning;
+use super::run::{Run, reject, too_long};
+use super::split::{Content, Piece, Splitter};
+use super::{ImportError, ImportOptions, Mapping, Parsed, Rejection};
+
+/// Reads one CSV file.
+pub struct CsvImporter {
+    run: Run,
+    splitter: Splitter,
+    header: Option<Header>,
+    failed: Option<ImportError>,
+}
+
+impl CsvImporter {
+    /// Begins a file.
+    pub fn new(options: ImportOptions) -> Self {
+        let splitter = Splitter::csv(options.mapping.delimiter);
+        Self { run: Run::new(options), splitter, header: None, failed: None }
+    }
+
+    /// Takes the next bytes of the file; gives what became of the records that end in them.
+    ///
+    /// # Errors
+    /// [`ImportError`] if the header does not fit; then for every later call too.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Parsed>, ImportError> {
+        self.splitter.push(bytes);
+        self.read(false)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// [`ImportError`] as above, and [`ImportError::HeaderMissing`] for an empty file.
+    pub fn finish(mut self) -> Result<Vec<Parsed>, ImportError> {
+        let parsed = self.read(true)?;
+        if self.header.is_none() { Err(ImportError::HeaderMissing) } else { Ok(parsed) }
+    }
+
+    fn read(&mut self, ended: bool) -> Result<Vec<Parsed>, ImportError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut parsed = Vec::new();
+        while let Some(piece) = self.splitter.next(ended) {
+            match &self.header {
+                None => {
+                    let header = Header::read(&piece, &self.run.mapping);
+                    self.header = Some(header.inspect_err(|error| self.failed = Some(error.clone()))?);
+                }
+                Some(header) => {
+                    let outcome = row(&mut self.run, header, &piece);
+                    parsed.extend(self.run.report(&piece, outcome));
+                }
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// What each column means.
+struct Header {
+    columns: Vec<Meaning>,
+}
+
+impl Header {
+    fn read(piece: &Piece, mapping: &Mapping) -> Result<Self, ImportError> {
+        let Content::Record(bytes) = &piece.content else { return Err(ImportError::HeaderUnreadable) };
+        let record = fields(bytes, mapping.delimiter).ok_or(ImportError::HeaderUnreadable)?;
+        let mut names = BTreeSet::new();
+        let mut filled = BTreeSet::new();
+        let mut columns = Vec::with_capacity(record.len());
+        for name in &record {
+            let name = std::str::from_utf8(name).map_err(|_| ImportError::HeaderUnreadable)?.trim();
+            let column = || name.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+            if !names.insert(name) {
+                return Err(ImportError::ColumnTwice { column: column() });
+            }
+            let meaning = mapping.meaning(name).ok_or_else(|| ImportError::ColumnUnknown { column: column() })?;
+            if let Meaning::Field(spec) = meaning
+                && !filled.insert(spec.number)
+            {
+                return Err(ImportError::FieldTwice { field: spec.name.clone() });
+            }
+            columns.push(meaning);
+        }
+        if let Some(missing) = mapping.expected_columns().find(|column| !names.contains(column)) {
+            return Err(ImportError::ColumnMissing { column: missing.to_owned() });
+        }
+        let constant = |number| mapping.constants.iter().any(|(constant, _)| *constant == number);
+        let doubled = columns.iter().find_map(|meaning| match meaning {
+            Meaning::Field(spec) if constant(spec.number) => Some(spec.name.clone()),
+            _ => None,
+        });
+        doubled.map_or(Ok(Self { columns }), |field| Err(ImportError::FieldTwice { field }))
+    }
+}
+
+/// The fields of one record; none if the bytes are not exactly one.
+fn fields(bytes: &[u8], delimiter: u8) -> Option<csv::ByteRecord> {
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(bytes);
+    let mut records = reader.byte_records();
+    let first = records.next()?.ok()?;
+    records.next().is_none().then_some(first)
+}
+
+fn row(run: &mut Run, header: &Header, piece: &Piece) -> Result<Record, Rejection> {
+    let line = piece.line;
+    let problem = |code, reason: &str| reject(line, None, &[Problem::new(code, reason)]);
+    let bytes = match &piece.content {
+        Content::Record(bytes) => bytes,
+        Content::TooLong => return Err(reject(line, None, &[too_long()])),
+        Content::Quotes => {
+            return Err(problem(
+                "CSV_QUOTES",
+                "quotation marks that do not pair; inside a quoted field write them twice",
+            ));
+        }
+    };
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(problem("CSV_NOT_UTF8", "the line is not UTF-8; save the file as UTF-8"));
+    }
+    let record = fields(bytes, run.mapping.delimiter)
+        .ok_or_else(|| problem("CSV_LINE_END", "a carriage return without a line feed; end lines with LF or CRLF"))?;
+    if record.len() != header.columns.len() {
+        let counts = format!("{} columns instead of {}", record.len(), header.columns.len());
+        return Err(problem("CSV_RAGGED", &counts));
+    }
+    let cells: Vec<(Meaning, &str)> = header
+        .columns
+        .iter()
+        .copied()
+        .zip(record.iter().map(|cell| std::str::from_utf8(cell).unwrap_or_default()))
+        .collect();
+    let key = cells.iter().find(|(meaning, _)| *meaning == Meaning::Key).map(|(_, cell)| *cell);
+    let style = run.mapping.style.clone();
+    let today = run.today;
+    let field = |(meaning, cell): (Meaning, &str)| match meaning {
+        Meaning::Field(spec) => Some(value_of(spec, cell, &style, today)),
+        Meaning::Key | Meaning::Ignored => None,
+    };
+    let values: Vec<_> = cells.iter().copied().filter_map(field).collect();
+    run.record(line, key, values)
+}
+
+fn value_of(
+    spec: &'static SlotSpec,
+    cell: &str,
+    style: &super::mapping::Style,
+    today: Option<eads_domain::value::PartialDate>,
+) -> (eads_domain::slot::SlotNumber, Result<eads_domain::value::Value, Problem>) {
+    (spec.number, read_text(spec, cell, style, today))
+}

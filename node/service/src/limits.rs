@@ -1,0 +1,60 @@
+//! Every bound and deadline of the use cases, in one place.
+
+use std::time::Duration;
+
+/// Bounds and deadlines; the defaults are those of a national node.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Between two heartbeats of an idle sync stream.
+    pub heartbeat: Duration,
+    /// How long one item of a stream may make no progress before the stream is dropped.
+    pub stall: Duration,
+    /// How long opening a connection may take.
+    pub connect: Duration,
+    /// For all answers to one search together.
+    pub search_deadline: Duration,
+    /// How much of it is kept back for the own work after the last peer.
+    pub search_margin: Duration,
+    /// First and longest pause between attempts to reach a peer; doubled with jitter in between.
+    pub backoff: (Duration, Duration),
+    /// How long the purge worker gathers keys before it destroys them together.
+    pub purge_gather: Duration,
+    /// Between two looks for ended validities.
+    pub expiry_interval: Duration,
+    /// The most hits of one answer.
+    pub hits: usize,
+    /// The most candidates that one name query may examine.
+    pub search_budget: usize,
+    /// Age of the owner's checkpoint, seconds, above which a coercive notice must be confirmed first.
+    pub view_age_seconds: i64,
+    /// How far a peer's clock may lead before its statements count as not yet valid, seconds.
+    pub clock_tolerance_seconds: i64,
+    /// How long withdrawal marks outlive the longest validity, seconds.
+    pub mark_margin_seconds: i64,
+    /// The longest validity that a notice may have, seconds.
+    pub longest_validity_seconds: i64,
+    /// How long questions stay readable in the audit log, days.
+    pub audit_query_days: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            stall: Duration::from_secs(35),
+            connect: Duration::from_secs(5),
+            search_deadline: Duration::from_secs(10),
+            search_margin: Duration::from_millis(200),
+            backoff: (Duration::from_millis(200), Duration::from_secs(60)),
+            purge_gather: Duration::from_millis(100),
+            expiry_interval: Duration::from_secs(5),
+            hits: 20,
+            search_budget: 100_000,
+            view_age_seconds: 3600,
+            clock_tolerance_seconds: 300,
+            mark_margin_seconds: 400 * 86_400,
+            longest_validity_seconds: 10 * 366 * 86_400,
+            audit_query_days: 365,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The node as the use cases see it: everything that they share, handed in from outside.
+
+use std::sync::Arc;
+
+use eads_domain::card::SignedCard;
+use eads_domain::clock::Clock;
+use eads_domain::entropy::Entropy;
+use eads_domain::id::{MemberId, RegisterId};
+use eads_store::keys::KeyTree;
+use eads_store::port::Store;
+use eads_store::vault::Vault;
+use ed25519_dalek::SigningKey;
+use tokio::sync::Notify;
+
+use crate::alarm::Alarms;
+use crate::audit::AuditLog;
+use crate::error::ServiceError;
+use crate::limits::Limits;
+use crate::peers::{PeerLink, Peers};
+use crate::register::OwnRegister;
+use crate::search::Indexes;
+
+/// What a node signs with and says of itself.
+pub struct NodeIdentity {
+    /// The current card.
+    pub card: SignedCard,
+    /// Signs statements, checkpoints, receipts.
+    pub signing: SigningKey,
+}
+
+/// What a node is made of.
+pub struct Parts {
+    /// Who it is.
+    pub identity: NodeIdentity,
+    /// Where it keeps things.
+    pub store: Arc<dyn Store>,
+    /// What seals them.
+    pub keys: Arc<KeyTree>,
+    /// Who asked and saw what.
+    pub audit: AuditLog,
+    /// How it reaches its peers.
+    pub link: Arc<dyn PeerLink>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Bounds and deadlines.
+    pub limits: Limits,
+}
+
+/// One member's node.
+pub struct Node {
+    pub(crate) member: MemberId,
+    pub(crate) register_id: RegisterId,
+    pub(crate) identity: NodeIdentity,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<KeyTree>,
+    pub(crate) vault: Vault,
+    pub(crate) audit: AuditLog,
+    pub(crate) link: Arc<dyn PeerLink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) limits: Limits,
+    pub(crate) register: OwnRegister,
+    pub(crate) peers: Peers,
+    pub(crate) indexes: Indexes,
+    pub(crate) rates: crate::search::Rates,
+    pub(crate) outcomes: crate::search::Outcomes,
+    pub(crate) alarms: Alarms,
+    /// Wakes the worker that destroys keys.
+    pub(crate) purge_due: Notify,
+    /// Wakes the workers that post receipts.
+    pub(crate) receipts_due: tokio::sync::watch::Sender<u64>,
+    /// Serialises changes of drafts and own notices.
+    pub(crate) notices: tokio::sync::Mutex<()>,
+    /// Serialises what is applied from one peer after another; each origin has its own.
+    pub(crate) applying: crate::sync::Applying,
+}
+
+impl Node {
+    /// Opens the node over its parts: reads the register, the peers and the indexes back from the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or when the register is behind what this member has already signed.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, ServiceError> {
+        let Parts { identity, store, keys, audit, link, clock, entropy, limits } = parts;
+        let member = identity.card.card().member;
+        let register_id = identity.card.card().register;
+        let vault = Vault::new(store.clone(), keys.clone());
+        let register = OwnRegister::open(&*store, member, register_id, &identity.signing.verifying_key()).await?;
+        let peers = Peers::open(&vault).await?;
+        let node = Self {
+            member,
+            register_id,
+            identity,
+            store,
+            keys,
+            vault,
+            audit,
+            link,
+            clock,
+            entropy,
+            limits,
+            register,
+            peers,
+            indexes: Indexes::default(),
+            rates: crate::search::Rates::default(),
+            outcomes: crate::search::Outcomes::default(),
+            alarms: Alarms::default(),
+            purge_due: Notify::new(),
+            receipts_due: tokio::sync::watch::Sender::new(0),
+            notices: tokio::sync::Mutex::new(()),
+            applying: crate::sync::Applying::default(),
+        };
+        node.fill_indexes().await?;
+        Ok(Arc::new(node))
+    }
+
+    /// Whose node it is.
+    pub const fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// Time, as this node sees it.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The peers with their agreements.
+    pub const fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// The audit log.
+    pub const fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// Bounds and deadlines.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

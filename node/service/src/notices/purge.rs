@@ -1,0 +1,158 @@
+//! Destroying data keys, and only then saying so (PROTOCOL §6).
+//!
+//! A job is durable with the change that asks for it. The worker destroys the keys of all jobs together, then
+//! commits the receipts and forgets the jobs; a crash anywhere in between repeats it without harm.
+
+use eads_domain::id::NoticeId;
+use eads_domain::receipt::ReceiptStatus;
+use eads_store::keys::KeySlot;
+use eads_store::port::{Batch, Scan};
+
+use crate::area;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::rows::{self, Answered, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
+
+const JOBS: usize = 256;
+
+impl Node {
+    /// Puts a job beside the change that asks for it.
+    pub(crate) fn queue_purge(&self, batch: &mut Batch, job: &PurgeJob) -> Result<(), ServiceError> {
+        rows::put(batch, area::PURGE, &job.row_key(), job)
+    }
+
+    /// Waits until something is to be destroyed.
+    pub async fn purge_due(&self) {
+        self.purge_due.notified().await;
+    }
+
+    /// Destroys the keys of every job that stands. Returns how many keys.
+    ///
+    /// # Errors
+    /// When keys or store cannot be written; the jobs stand.
+    pub async fn purge(&self) -> Result<usize, ServiceError> {
+        let mut destroyed = 0;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let mut scan = Scan::new(area::PURGE, JOBS);
+            scan.after = after.take();
+            let page = self.store.scan(scan).await?;
+            let mut jobs = Vec::with_capacity(page.len());
+            for (key, value) in &page {
+                jobs.push((key.clone(), rows::parse::<PurgeJob>(value)?));
+            }
+            destroyed += self.purge_jobs(jobs).await?;
+            match page.last() {
+                Some((key, _)) if page.len() == JOBS => after = Some(key.clone()),
+                _ => return Ok(destroyed),
+            }
+        }
+    }
+
+    async fn purge_jobs(&self, jobs: Vec<(Vec<u8>, PurgeJob)>) -> Result<usize, ServiceError> {
+        let mut slots: Vec<KeySlot> = Vec::new();
+        for (_, job) in &jobs {
+            match job {
+                PurgeJob::Held { key, .. } | PurgeJob::Key { key } => slots.push((*key).into()),
+                PurgeJob::Own { notice } => {
+                    let ending = self.ended_versions(*notice).await?;
+                    slots.extend(ending.into_iter().map(|(_, version)| KeySlot::from(version.key)));
+                }
+            }
+        }
+        let keys = self.keys.clone();
+        let count = slots.len();
+        if count > 0 {
+            tokio::task::spawn_blocking(move || keys.destroy(&slots)).await.map_err(|error| {
+                ServiceError::internal("PURGE_STOPPED", "the destruction of keys was interrupted").caused_by(error)
+            })??;
+        }
+        for (row, job) in jobs {
+            self.finish_purge(row, job).await?;
+        }
+        Ok(count)
+    }
+
+    /// The keys are gone: removes the sealed rows, owes the receipt, forgets the job.
+    async fn finish_purge(&self, row: Vec<u8>, job: PurgeJob) -> Result<(), ServiceError> {
+        let mut batch = Batch::new();
+        batch.protective();
+        batch.delete(area::PURGE, row);
+        match job {
+            PurgeJob::Key { .. } => {}
+            PurgeJob::Held { origin, index, reason, .. } => {
+                let _applying = self.applying.lock(origin).await;
+                let key = area::member_number(origin, index);
+                self.vault.delete(&mut batch, area::HELD_CONTENT, &key).await?;
+                if let Some(answered) = rows::get::<Answered>(&*self.store, area::ANSWERED, &key).await? {
+                    let status = ReceiptStatus::Purged.as_byte();
+                    let purged = Answered { status, reason, at: self.clock.now(), ..answered };
+                    self.owe_receipt(&mut batch, origin, index, &purged)?;
+                }
+                self.store.commit(batch).await?;
+                self.receipts_due.send_modify(|due| *due += 1);
+                return Ok(());
+            }
+            PurgeJob::Own { notice } => {
+                let _notices = self.notices.lock().await;
+                for (index, version) in self.ended_versions(notice).await? {
+                    let mut one = Batch::new();
+                    one.protective();
+                    self.vault.delete(&mut one, area::OWN_CONTENT, &area::index(index)).await?;
+                    let version = OwnVersion { destroyed: true, ..version };
+                    rows::put(&mut one, area::OWN_VERSION, &area::notice_index(notice, index), &version)?;
+                    self.store.commit(one).await?;
+                }
+            }
+        }
+        self.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// What of an own notice that has ended is to be destroyed now: its contents at once; the statements that
+    /// changed its state only when everyone who owed a purge receipt has given it.
+    async fn ended_versions(&self, notice: NoticeId) -> Result<Vec<(u64, OwnVersion)>, ServiceError> {
+        let head = self.own_notice(notice).await?;
+        let Some(head) = head.filter(|head| matches!(head.life, Life::Withdrawn | Life::Expired)) else {
+            return Ok(Vec::new());
+        };
+        let versions = self.own_versions(notice).await?;
+        Ok(versions
+            .into_iter()
+            .filter(|(_, version)| !version.destroyed && (head.settled || version.action.describes_subject()))
+            .collect())
+    }
+
+    /// Marks an ended notice as settled once every holder of any content has receipted its purge.
+    pub(crate) async fn settle(&self, notice: NoticeId) -> Result<(), ServiceError> {
+        let _notices = self.notices.lock().await;
+        let Some(head) = self.own_notice(notice).await? else { return Ok(()) };
+        if head.settled || !matches!(head.life, Life::Withdrawn | Life::Expired) {
+            return Ok(());
+        }
+        for (index, version) in self.own_versions(notice).await? {
+            if !version.action.describes_subject() && version.action != eads_domain::statement::Action::Withdraw {
+                continue;
+            }
+            for member in &head.ever_sent {
+                let key = area::index_member(index, *member);
+                let Some(holding) = rows::get::<Holding>(&*self.store, area::HOLDING, &key).await? else { continue };
+                let answered = holding.receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
+                let settled = match version.action.describes_subject() {
+                    true => matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected)),
+                    false => answered.is_some(),
+                };
+                if !settled {
+                    return Ok(());
+                }
+            }
+        }
+        let mut batch = Batch::new();
+        batch.protective();
+        rows::put(&mut batch, area::OWN_NOTICE, notice.as_bytes(), &OwnNotice { settled: true, ..head })?;
+        self.queue_purge(&mut batch, &PurgeJob::Own { notice })?;
+        self.store.commit(batch).await?;
+        self.purge_due.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! Suspending: one officer's act, told to everyone who was ever sent the notice, before anything else.
+
+use eads_domain::audience::Audience;
+use eads_domain::disclosure::{CommittedContent, Seed};
+use eads_domain::slot::{SCHEMA, SlotSet, SlotTable};
+use eads_domain::statement::{Action, Payload};
+
+use super::draft::content_errors;
+use super::issue::{first_of, owned};
+use crate::area;
+use crate::context::Call;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::register::{Appended, Publication};
+use crate::rows::{self, Life, OwnNotice};
+
+impl Node {
+    /// Suspends an own notice: from now on it must not be acted on anywhere, until it is resumed.
+    ///
+    /// # Errors
+    /// `NOTICE_*`, and `FIELD_CODE` for a reason that is not in the slot table.
+    pub async fn suspend_notice(&self, call: &Call, reference: &str, reason: &str) -> Result<Appended, ServiceError> {
+        let mut entry = self.entry(call, "SuspendNotice");
+        entry.subject = Some(reference.to_owned());
+        let intent = self.audit.intent(entry).await?;
+        let _notices = self.notices.lock().await;
+        let outcome = self.suspend(reference, reason).await;
+        self.audit.close(intent, &outcome).await?;
+        outcome
+    }
+
+    async fn suspend(&self, reference: &str, reason: &str) -> Result<Appended, ServiceError> {
+        let (notice, head) = self.own_by_reference(reference).await?;
+        if head.life != Life::Issued {
+            return Err(ServiceError::conflict("NOTICE_STATE", "only a notice in force can be suspended"));
+        }
+        let version = head.version.saturating_add(1);
+        let mut content = self.state_change(&head, [reason]).await?;
+        content.set_identity(head.reference.parse().map_err(ServiceError::from_coded)?, version)?;
+        content.check(Action::Suspend).map_err(content_errors)?;
+        let committed = CommittedContent::new(notice, Seed::random(&*self.entropy), content);
+        let audience = Audience::build(&head.ever_sent, &*self.entropy)?;
+        let slots = SlotTable::get().mandatory();
+        let publication = Publication {
+            action: Action::Suspend,
+            notice,
+            version,
+            schema: SCHEMA,
+            not_after: head.not_after,
+            slots: committed.slots_root(),
+            audience: audience.root(),
+            detail: Payload::NO_DETAIL,
+            audience_openings: owned(&audience),
+            disclosure: committed.disclose(SlotSet::ALL),
+            detail_bytes: Vec::new(),
+            key: self.keys.allocate()?,
+            deliveries: head.ever_sent.iter().map(|member| (*member, slots)).collect(),
+        };
+        let appended = self
+            .append(vec![publication], true, |appended, batch| {
+                let at = first_of(appended)?;
+                let next = OwnNotice { life: Life::Suspended, version, latest_index: at.index, ..head.clone() };
+                rows::put(batch, area::OWN_NOTICE, notice.as_bytes(), &next)
+            })
+            .await?;
+        first_of(&appended)
+    }
+}

@@ -1,0 +1,69 @@
+//! How a peer is reached: a port that the edge implements over mutual TLS and tests implement in memory.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eads_domain::id::{MemberId, RequestId};
+use eads_domain::query::{Answer, Query};
+use eads_domain::receipt::SignedReceipts;
+use futures::stream::BoxStream;
+
+use crate::sync::{SyncBatch, SyncCursor};
+
+/// Why a peer did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFailure {
+    /// It answered, and said no.
+    Refused,
+    /// No connection.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// It speaks no version that this node speaks, or nonsense.
+    Incompatible,
+}
+
+/// A failed exchange with a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct LinkError {
+    /// What kind of failure.
+    pub failure: LinkFailure,
+    /// The peer's code, or ours.
+    pub code: String,
+    /// In words, without personal data.
+    pub text: String,
+}
+
+impl LinkError {
+    /// A failure with its code and words.
+    pub fn new(failure: LinkFailure, code: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { failure, code: code.into(), text: text.into() }
+    }
+}
+
+/// What this node asks of a peer's node.
+#[async_trait]
+pub trait PeerLink: Send + Sync {
+    /// Opens the peer's sync stream from `cursor`. Dropping the stream ends it.
+    async fn sync(
+        &self,
+        peer: MemberId,
+        cursor: SyncCursor,
+    ) -> Result<BoxStream<'static, Result<SyncBatch, LinkError>>, LinkError>;
+
+    /// Hands over receipts; returns how many were new to the peer.
+    async fn post_receipts(&self, peer: MemberId, receipts: &SignedReceipts) -> Result<u32, LinkError>;
+
+    /// Asks the peer; fails rather than waits longer than `deadline`.
+    async fn query(
+        &self,
+        peer: MemberId,
+        request: RequestId,
+        query: &Query,
+        deadline: Duration,
+    ) -> Result<Answer, LinkError>;
+
+    /// Cuts every connection with the peer, in both directions, at once.
+    fn cut(&self, peer: MemberId);
+}

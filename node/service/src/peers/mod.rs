@@ -1,0 +1,175 @@
+//! The peers of this member: their cards, their state, the agreement with each, and how they are reached.
+
+mod ceremony;
+mod link;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use eads_domain::agreement::Agreement;
+use eads_domain::card::SignedCard;
+use eads_domain::clock::Timestamp;
+use eads_domain::id::MemberId;
+use eads_store::port::{Batch, Scan};
+use eads_store::vault::{Sealed, Vault};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+pub use ceremony::{Acceptance, Candidate};
+pub use link::{LinkError, LinkFailure, PeerLink};
+pub use status::{PeerStatus, PeerView};
+
+use crate::area;
+use crate::error::ServiceError;
+
+/// The most peers that a node keeps.
+pub const MAX_PEERS: usize = 64;
+
+const SCHEMA: u16 = 1;
+
+/// Where a peer stands with this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerState {
+    /// Its card was imported; nothing else.
+    Candidate,
+    /// Two administrators accepted it.
+    Accepted,
+    /// Removed: it may fetch withdrawals and post receipts until settled.
+    RecallOnly,
+    /// Its register has forked, by its own signatures.
+    Frozen,
+}
+
+impl PeerState {
+    /// The code in outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Candidate => "candidate",
+            Self::Accepted => "accepted",
+            Self::RecallOnly => "recall-only",
+            Self::Frozen => "frozen",
+        }
+    }
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its current card.
+    pub card: SignedCard,
+    /// Where it stands.
+    pub state: PeerState,
+    /// What is sent to it and answered; absent until accepted.
+    pub agreement: Option<Agreement>,
+    agreement_text: String,
+    /// Since when it stands so.
+    pub since: Timestamp,
+}
+
+impl Peer {
+    /// Who it is.
+    pub fn member(&self) -> MemberId {
+        self.card.card().member
+    }
+
+    /// Whether it is served everything that its agreement allows.
+    pub fn is_accepted(&self) -> bool {
+        self.state == PeerState::Accepted
+    }
+
+    /// Whether its register is followed: also a frozen peer's, for withdrawals.
+    pub fn is_followed(&self) -> bool {
+        self.state != PeerState::Candidate
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerRow {
+    card: String,
+    state: PeerState,
+    agreement: String,
+    since: Timestamp,
+}
+
+/// All peers, in memory and in the store.
+#[derive(Debug)]
+pub struct Peers {
+    all: RwLock<BTreeMap<MemberId, Arc<Peer>>>,
+    changed: watch::Sender<u64>,
+    ceremony: tokio::sync::Mutex<()>,
+    status: status::Board,
+}
+
+impl Peers {
+    pub(crate) async fn open(vault: &Vault) -> Result<Self, ServiceError> {
+        let mut all = BTreeMap::new();
+        for (key, value) in vault.store().scan(Scan::new(area::PEER, MAX_PEERS)).await? {
+            let Some(Sealed::Plain { bytes, .. }) = vault.open_row(area::PEER, &key, &value).await? else { continue };
+            let peer = read(&bytes)?;
+            all.insert(peer.member(), Arc::new(peer));
+        }
+        Ok(Self {
+            all: RwLock::new(all),
+            changed: watch::Sender::new(0),
+            ceremony: tokio::sync::Mutex::new(()),
+            status: status::Board::default(),
+        })
+    }
+
+    /// The peer of that name, in whatever state.
+    pub fn get(&self, member: MemberId) -> Option<Arc<Peer>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(&member).cloned()
+    }
+
+    /// All peers in order of their names.
+    pub fn all(&self) -> Vec<Arc<Peer>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// All accepted peers.
+    pub fn accepted(&self) -> Vec<Arc<Peer>> {
+        self.all().into_iter().filter(|peer| peer.is_accepted()).collect()
+    }
+
+    /// Tells of every change of any peer.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn insert(&self, peer: Peer) {
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(peer.member(), Arc::new(peer));
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Peer, ServiceError> {
+    let row: PeerRow = crate::rows::parse(bytes)?;
+    let card = hex::decode(&row.card)
+        .map_err(|error| ServiceError::internal("ROW_UNREADABLE", "a peer's card cannot be read").caused_by(error))?;
+    let agreement = if row.agreement.is_empty() { None } else { Some(Agreement::parse(&row.agreement)?) };
+    Ok(Peer {
+        card: SignedCard::parse_and_verify(&card)?,
+        state: row.state,
+        agreement,
+        agreement_text: row.agreement,
+        since: row.since,
+    })
+}
+
+/// Puts a peer into `batch`, sealed under a key of its own.
+async fn write(vault: &Vault, batch: &mut Batch, peer: &Peer) -> Result<(), ServiceError> {
+    let row = PeerRow {
+        card: hex::encode(peer.card.bytes()),
+        state: peer.state,
+        agreement: peer.agreement_text.clone(),
+        since: peer.since,
+    };
+    let bytes = serde_json::to_vec(&row)
+        .map_err(|error| ServiceError::internal("ROW_UNWRITABLE", "a peer cannot be written").caused_by(error))?;
+    let key = vault.keys().allocate()?;
+    vault.replace(batch, area::PEER, peer.member().as_bytes(), key, SCHEMA, &bytes).await?;
+    Ok(())
+}

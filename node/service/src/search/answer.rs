@@ -1,0 +1,151 @@
+//! Answering a peer's question: by the agreement, within its rate, and written down on this side too.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use eads_domain::agreement::Shows;
+use eads_domain::code::Coded as _;
+use eads_domain::encode::sha256;
+use eads_domain::id::{Hash, MemberId, RequestId};
+use eads_domain::query::{Answer, Hit, HitSource, Query, QueryKey};
+
+use super::local::Found;
+use crate::audit::{Actor, Entry, EntryKind};
+use crate::error::ServiceError;
+use crate::node::Node;
+
+/// Outcomes that are kept for repeats.
+const KEPT: usize = 4096;
+
+/// The latest answers by peer and request, so that a repeat gets the same one and costs no second look.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    answers: BTreeMap<(MemberId, RequestId), (Hash, Answer)>,
+    order: VecDeque<(MemberId, RequestId)>,
+}
+
+impl Outcomes {
+    fn get(&self, peer: MemberId, request: RequestId) -> Option<(Hash, Answer)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).answers.get(&(peer, request)).cloned()
+    }
+
+    fn keep(&self, peer: MemberId, asked: Hash, answer: &Answer) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (peer, answer.request);
+        if kept.answers.insert(key, (asked, answer.clone())).is_none() {
+            kept.order.push_back(key);
+        }
+        if kept.order.len() > KEPT
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.answers.remove(&oldest);
+        }
+    }
+}
+
+impl Node {
+    /// Answers a question of `peer` from what this member holds of its own.
+    ///
+    /// # Errors
+    /// what the agreement refuses, `RATE_LIMITED`, `REQUEST_ID_REUSED`, `PEER_UNKNOWN`.
+    pub async fn answer_query(
+        &self,
+        peer: MemberId,
+        request: RequestId,
+        query: &Query,
+    ) -> Result<Answer, ServiceError> {
+        let known = self
+            .peers
+            .get(peer)
+            .filter(|peer| peer.is_accepted())
+            .ok_or_else(|| ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"))?;
+        let agreement = known
+            .agreement
+            .as_ref()
+            .ok_or_else(|| ServiceError::denied("AGREEMENT_MISSING", "there is no agreement with this member"))?;
+        let asked = sha256(describe(query).as_bytes());
+        if let Some((kept, answer)) = self.outcomes.get(peer, request) {
+            return if kept == asked {
+                Ok(answer)
+            } else {
+                Err(ServiceError::invalid("REQUEST_ID_REUSED", "this request id belongs to another question"))
+            };
+        }
+        // The limit comes before the audit, so that a flood cannot fill the log.
+        if !self.rates.take(peer, agreement.answers().queries_per_hour, self.clock.now()) {
+            return Err(ServiceError::exhausted("RATE_LIMITED", "more questions than the agreement allows an hour"));
+        }
+        let mut entry = Entry::new(EntryKind::Intent, self.clock.now(), request, Actor::Peer(peer), "AnswerQuery");
+        entry.peer = Some(peer);
+        entry.purpose = Some(query.purpose.as_str().to_owned());
+        entry.legal_basis = query.legal_basis.as_ref().map(|basis| basis.as_str().to_owned());
+        entry.sealed_query = Some(self.audit.seal_query(&describe(query))?);
+        let intent = self.audit.intent(entry).await?;
+        let outcome = match agreement.admit(query) {
+            Ok(()) => self.find_own(query).await,
+            Err(refusal) => Err(ServiceError::denied_by(refusal)),
+        };
+        let Found { hits, shown, truncated } = match outcome {
+            Ok(found) => found,
+            Err(error) => {
+                self.audit.outcome(&intent, error.code().as_str(), Vec::new()).await?;
+                return Err(error);
+            }
+        };
+        let (hits, shown) = hits
+            .into_iter()
+            .zip(shown)
+            .filter(|(hit, _)| discloses(agreement, hit))
+            .map(|(hit, shown)| narrow(&agreement.answers().shows, hit, shown))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        let answer = Answer {
+            request,
+            hits,
+            truncated,
+            checkpoint: self.register.checkpoint().map(|c| c.bytes().to_vec()).unwrap_or_default(),
+            answered_at: self.clock.now(),
+        };
+        self.audit.outcome(&intent, if answer.hits.is_empty() { "NO-HIT" } else { "HIT" }, shown).await?;
+        self.outcomes.keep(peer, asked, &answer);
+        Ok(answer)
+    }
+}
+
+/// A notice of a kind that the agreement does not send is not answered either.
+fn discloses(agreement: &eads_domain::agreement::Agreement, hit: &Hit) -> bool {
+    match (hit.source, hit.kind) {
+        (HitSource::Notice, Some(kind)) => agreement.sends().kinds.contains(&kind),
+        (HitSource::Notice, None) => false,
+        (HitSource::Record, _) => true,
+    }
+}
+
+/// Cuts a hit down to what the agreement shows.
+fn narrow(shows: &Shows, mut hit: Hit, mut shown: crate::audit::Shown) -> (Hit, crate::audit::Shown) {
+    shown.slots = eads_domain::slot::SlotSet::EMPTY;
+    if !shows.shows_reference() {
+        hit.reference = None;
+        hit.statement = None;
+        hit.kind = None;
+    }
+    hit.fields.retain(|field| shows.shows_field(&field.name));
+    (hit, shown)
+}
+
+/// A question in words, for the sealed part of the audit.
+pub(super) fn describe(query: &Query) -> String {
+    match &query.key {
+        QueryKey::Name(name) => format!(
+            "{} name={:?} birth-date={} nationality={} sex={}",
+            query.subject,
+            name.name(),
+            name.birth_date.map(|date| date.to_string()).unwrap_or_default(),
+            name.nationality.map(|code| code.to_string()).unwrap_or_default(),
+            name.sex.map(|sex| sex.to_string()).unwrap_or_default(),
+        ),
+        QueryKey::Identifier(key) => format!("{} {}={:?}", query.subject, key.kind(), key.value()),
+    }
+}

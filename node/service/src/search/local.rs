@@ -1,0 +1,187 @@
+//! Searching what this member itself holds.
+
+use eads_domain::id::{MemberId, NoticeId};
+use eads_domain::query::{
+    Caution, Hit, HitField, HitReason, HitSource, HitState, Query, QueryKey, Score, StatementPointer,
+};
+use eads_domain::record::Record;
+use eads_domain::slot::{Fields as _, SlotSet};
+use eads_domain::subject::SubjectType;
+use eads_search::{Index, Limits, Match, Matches};
+use eads_store::vault::Sealed;
+
+use super::index::tag_is_asked;
+use crate::area;
+use crate::audit::Shown;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::notices::{NoticeState, NoticeView};
+use crate::records::RecordHandle;
+use crate::rows::{self, HeldNotice};
+
+/// Hits with what the audit log keeps of them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub hits: Vec<Hit>,
+    pub shown: Vec<Shown>,
+    pub truncated: bool,
+}
+
+impl Found {
+    fn push(&mut self, hit: Hit, shown: Shown) {
+        self.hits.push(hit);
+        self.shown.push(shown);
+    }
+
+    /// The best `most`, best first.
+    fn best(mut self, most: usize) -> Self {
+        let mut both: Vec<(Hit, Shown)> = self.hits.into_iter().zip(self.shown).collect();
+        both.sort_by(|(a, _), (b, _)| b.score.cmp(&a.score));
+        self.truncated |= both.len() > most;
+        both.truncate(most);
+        (self.hits, self.shown) = both.into_iter().unzip();
+        self
+    }
+}
+
+impl Node {
+    /// What an officer of this member may see: own notices, held ones, own records, with all their fields.
+    pub(super) async fn find_for_officer(&self, query: &Query) -> Result<Found, ServiceError> {
+        let mut found = self.find_own(query).await?;
+        for (origin, index) in self.indexes.held() {
+            let matches = self.look_up(&index, query)?;
+            found.truncated |= matches.truncated;
+            for matched in matches.matches {
+                let notice = NoticeId::from_bytes(*matched.id.as_bytes());
+                if let Some((hit, shown)) = self.held_hit(origin, notice, &matched).await? {
+                    found.push(hit, shown);
+                }
+            }
+        }
+        Ok(found.best(self.limits.hits))
+    }
+
+    /// What this member holds of its own: its notices in force and its records.
+    pub(super) async fn find_own(&self, query: &Query) -> Result<Found, ServiceError> {
+        let mut found = Found::default();
+        let matches = self.look_up(&self.indexes.own, query)?;
+        found.truncated |= matches.truncated;
+        for matched in matches.matches {
+            let notice = NoticeId::from_bytes(*matched.id.as_bytes());
+            let Some(head) = self.own_notice(notice).await? else { continue };
+            let (view, content) = self.own_view(notice, &head).await?;
+            let (Some(content), NoticeState::Of(state)) = (content, view.state) else { continue };
+            let fields = fields(&content.to_fields());
+            found.push(hit(&view, state, None, fields, &matched), shown(&view, SlotSet::ALL));
+        }
+        // Real records never meet an exercise, and a query for kinds of notices asks for no records.
+        if !query.exercise && query.kinds.is_empty() {
+            let matches = self.look_up(&self.indexes.records, query)?;
+            found.truncated |= matches.truncated;
+            for matched in matches.matches {
+                if let Some((hit, shown)) = self.record_hit(&matched).await? {
+                    found.push(hit, shown);
+                }
+            }
+        }
+        Ok(found.best(self.limits.hits))
+    }
+
+    fn look_up(&self, index: &Index, query: &Query) -> Result<Matches, ServiceError> {
+        let limits = Limits { matches: self.limits.hits, work: self.limits.search_budget };
+        let is_records = std::ptr::eq(index, &self.indexes.records);
+        let accepts = |subject: SubjectType, tag: u32| {
+            let about = match &query.key {
+                QueryKey::Name(_) => subject == query.subject,
+                // A document number is also found on the notice about its holder, and the other way round.
+                QueryKey::Identifier(_) => true,
+            };
+            about && (is_records || tag_is_asked(tag, &query.kinds, query.exercise))
+        };
+        match &query.key {
+            QueryKey::Name(name) => index.find_by_name_where(name, limits, &accepts).map_err(ServiceError::from_coded),
+            QueryKey::Identifier(key) => Ok(index.find_by_identifier_where(key, limits, &accepts)),
+        }
+    }
+
+    async fn held_hit(
+        &self,
+        origin: MemberId,
+        notice: NoticeId,
+        matched: &Match,
+    ) -> Result<Option<(Hit, Shown)>, ServiceError> {
+        let key = area::member_notice(origin, notice);
+        let Some(head) = rows::get::<HeldNotice>(&*self.store, area::HELD_NOTICE, &key).await? else {
+            return Ok(None);
+        };
+        let Some((view, Some(content))) = self.held_view(origin, notice, &head).await? else { return Ok(None) };
+        let NoticeState::Of(state) = view.state else { return Ok(None) };
+        // What is over by its own word is no hit, even before it is destroyed.
+        if state == HitState::Expired {
+            return Ok(None);
+        }
+        let caution = self.caution(&view).await?;
+        let shown = shown(&view, head.slots);
+        Ok(Some((hit(&view, state, caution, fields(&content.to_fields()), matched), shown)))
+    }
+
+    async fn record_hit(&self, matched: &Match) -> Result<Option<(Hit, Shown)>, ServiceError> {
+        let row = self.vault.get(area::RECORD, matched.id.as_bytes()).await?;
+        let Some(Sealed::Plain { bytes, .. }) = row else { return Ok(None) };
+        let record = Record::parse(&bytes)?;
+        let handle = RecordHandle::from_bytes(*matched.id.as_bytes());
+        let shown = Shown { digest: handle.digest(), slots: record.fields().keys().copied().collect() };
+        let hit = Hit {
+            score: Score::saturating(matched.score),
+            reasons: reasons(matched),
+            source: HitSource::Record,
+            owner: self.member,
+            reference: handle.to_string().parse().ok(),
+            kind: None,
+            fields: fields(&record.to_fields()),
+            statement: None,
+            state: HitState::Current,
+            caution: None,
+            exercise: false,
+        };
+        Ok(Some((hit, shown)))
+    }
+}
+
+fn shown(view: &NoticeView, slots: SlotSet) -> Shown {
+    Shown { digest: view.digest, slots }
+}
+
+fn hit(view: &NoticeView, state: HitState, caution: Option<Caution>, fields: Vec<HitField>, matched: &Match) -> Hit {
+    Hit {
+        score: Score::saturating(matched.score),
+        reasons: reasons(matched),
+        source: HitSource::Notice,
+        owner: view.owner,
+        reference: view.reference.parse().ok(),
+        kind: Some(view.kind),
+        fields,
+        statement: Some(StatementPointer { index: view.index, digest: view.digest }),
+        state,
+        caution,
+        exercise: view.exercise,
+    }
+}
+
+fn reasons(matched: &Match) -> Vec<HitReason> {
+    let reason = |reason: &eads_search::Reason| HitReason {
+        code: reason.code.as_str().to_owned(),
+        text: reason.text.clone(),
+        weight: reason.weight,
+    };
+    matched.reasons.iter().map(reason).collect()
+}
+
+/// Fields as they are displayed; the signed approvals are no reading matter.
+pub(crate) fn fields(named: &std::collections::BTreeMap<String, eads_domain::slot::FieldInput>) -> Vec<HitField> {
+    let field = |(name, value): (&String, &eads_domain::slot::FieldInput)| HitField {
+        name: name.clone(),
+        value: value.to_string(),
+    };
+    named.iter().filter(|(name, _)| name.as_str() != "approvals").map(field).collect()
+}

@@ -1,0 +1,13 @@
+//! Searching: what this member holds, what it answers to peers, and what it asks of them.
+
+mod answer;
+mod federate;
+mod index;
+mod local;
+mod rate;
+
+pub(crate) use answer::Outcomes;
+pub use federate::{FederatedSearch, Outcome, SourceAnswer};
+pub(crate) use index::{Indexes, Searchable};
+pub(crate) use local::fields;
+pub(crate) use rate::Rates;

@@ -1,0 +1,252 @@
+//! The state of the node in one look, and the re-verification of every register.
+
+use eads_domain::clock::Timestamp;
+use eads_domain::id::{Hash, MemberId, NoticeId};
+use eads_domain::register::{Frontier, SignedCheckpoint};
+use eads_domain::statement::Statement;
+use eads_store::port::{Area, Scan};
+use eads_store::vault::Sealed;
+use ed25519_dalek::VerifyingKey;
+
+use crate::area;
+use crate::context::Call;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::notices::split;
+use crate::peers::PeerView;
+use crate::rows::{self, Followed, HeldNotice};
+use crate::stored::StoredStatement;
+
+const PAGE: usize = 1000;
+
+/// The node in one look.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Entries of the own register.
+    pub register_size: u64,
+    /// The latest signed checkpoint, verbatim.
+    pub checkpoint: Vec<u8>,
+    /// Own notices in force.
+    pub notices_in_force: usize,
+    /// Held notices.
+    pub held_notices: usize,
+    /// National records.
+    pub records: usize,
+    /// The peers.
+    pub peers: Vec<PeerView>,
+    /// This node's clock.
+    pub clock: Timestamp,
+    /// What an administrator should look at.
+    pub alarms: Vec<String>,
+}
+
+/// What the re-verification of one register found.
+#[derive(Clone, Debug)]
+pub struct RegisterFinding {
+    /// Whose register.
+    pub member: MemberId,
+    /// Its leaves.
+    pub size: u64,
+    /// Statements whose content is held and was verified again.
+    pub statements: u64,
+    /// What is wrong; none if sound.
+    pub finding: Option<String>,
+}
+
+impl Node {
+    /// The node in one look.
+    ///
+    /// # Errors
+    /// When store or audit fail.
+    pub async fn status(&self, call: &Call) -> Result<NodeStatus, ServiceError> {
+        let intent = self.audit.intent(self.entry(call, "GetStatus")).await?;
+        let outcome = self.peer_views().await;
+        self.audit.close(intent, &outcome).await?;
+        let (notices_in_force, held_notices, records) = self.counts();
+        Ok(NodeStatus {
+            register_size: self.register.size(),
+            checkpoint: self.register.checkpoint().map(|c| c.bytes().to_vec()).unwrap_or_default(),
+            notices_in_force,
+            held_notices,
+            records,
+            peers: outcome?,
+            clock: self.clock.now(),
+            alarms: self.alarms.list(),
+        })
+    }
+
+    /// Walks every register anew: leaves against the signed root, and every statement that is held against its
+    /// leaf, signature and commitments.
+    ///
+    /// # Errors
+    /// When store or audit fail; what is wrong with a register is its finding.
+    pub async fn verify_registers(&self, call: &Call) -> Result<Vec<RegisterFinding>, ServiceError> {
+        let intent = self.audit.intent(self.entry(call, "VerifyRegisters")).await?;
+        let outcome = self.walk_registers().await;
+        self.audit.close(intent, &outcome).await?;
+        outcome
+    }
+
+    async fn walk_registers(&self) -> Result<Vec<RegisterFinding>, ServiceError> {
+        let mut findings = vec![self.walk_own().await?];
+        for peer in self.peers.all() {
+            if peer.is_followed() {
+                findings.push(self.walk_held(peer.member(), &peer.card.card().signing_key).await?);
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn walk_own(&self) -> Result<RegisterFinding, ServiceError> {
+        let mut finding = RegisterFinding { member: self.member, size: 0, statements: 0, finding: None };
+        let mut frontier = Frontier::new();
+        let key = self.identity.signing.verifying_key();
+        let mut pages = Pages::new(area::OWN_ENTRY);
+        // Entries beyond the size at the start belong to statements that are being written now.
+        let checkpoint = self.register.checkpoint();
+        let size = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint().size);
+        while let Some(page) = pages.next(self).await? {
+            for (row, value) in page {
+                let index = area::trailing_number(&row).unwrap_or(u64::MAX);
+                if index >= size {
+                    continue;
+                }
+                let Some(leaf) = value.first_chunk::<32>().map(|leaf| Hash::from_bytes(*leaf)) else {
+                    finding.finding = Some(format!("entry {index} cannot be read"));
+                    return Ok(finding);
+                };
+                if frontier.append(leaf) != index {
+                    finding.finding = Some(format!("an entry is missing before index {index}"));
+                    return Ok(finding);
+                }
+                if let Some(Sealed::Plain { bytes, .. }) =
+                    self.vault.get(area::OWN_CONTENT, &area::index(index)).await?
+                {
+                    if let Err(error) = check(&bytes, &key, leaf) {
+                        finding.finding = Some(format!("entry {index}: {error}"));
+                        return Ok(finding);
+                    }
+                    finding.statements += 1;
+                }
+            }
+        }
+        finding.size = frontier.size();
+        finding.finding = checkpoint.and_then(|signed| against(&signed, &frontier));
+        Ok(finding)
+    }
+
+    async fn walk_held(&self, origin: MemberId, key: &VerifyingKey) -> Result<RegisterFinding, ServiceError> {
+        let _applying = self.applying.lock(origin).await;
+        let mut finding = RegisterFinding { member: origin, size: 0, statements: 0, finding: None };
+        let followed: Followed = rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
+        let mut frontier = Frontier::new();
+        let mut pages = Pages::new(area::LEAVES).prefix(origin.as_bytes());
+        while let Some(page) = pages.next(self).await? {
+            for (row, run) in page {
+                if area::trailing_number(&row) != Some(frontier.size()) {
+                    finding.finding = Some(format!("leaves are missing from index {}", frontier.size()));
+                    return Ok(finding);
+                }
+                frontier.extend(run.chunks_exact(32).filter_map(|leaf| Hash::try_from(leaf).ok()));
+            }
+        }
+        finding.size = frontier.size();
+        if !followed.checkpoint.is_empty() {
+            let register = self.peers.get(origin).map(|peer| peer.card.card().register);
+            let signed = register
+                .map(|register| SignedCheckpoint::verify(followed.checkpoint.as_bytes(), origin, register, key));
+            finding.finding = match signed {
+                Some(Ok(signed)) => against(&signed, &frontier),
+                Some(Err(error)) => Some(error.to_string()),
+                None => None,
+            };
+        }
+        let mut pages = Pages::new(area::HELD_NOTICE).prefix(origin.as_bytes());
+        while let Some(page) = pages.next(self).await? {
+            for (row, value) in page {
+                let (_, notice) = split(&row)?;
+                let head: HeldNotice = rows::parse(&value)?;
+                if let Some(problem) = self.check_held(origin, notice, &head, key).await? {
+                    finding.finding = Some(format!("entry {}: {problem}", head.content_index));
+                    return Ok(finding);
+                }
+                finding.statements += 1;
+            }
+        }
+        Ok(finding)
+    }
+
+    async fn check_held(
+        &self,
+        origin: MemberId,
+        notice: NoticeId,
+        head: &HeldNotice,
+        key: &VerifyingKey,
+    ) -> Result<Option<String>, ServiceError> {
+        let row = area::member_number(origin, head.content_index);
+        let Some(Sealed::Plain { bytes, .. }) = self.vault.get(area::HELD_CONTENT, &row).await? else {
+            return Ok(Some("its content is gone without a withdrawal".to_owned()));
+        };
+        let Some(leaf) = self.held_leaf(origin, head.content_index).await? else {
+            return Ok(Some("its leaf is missing".to_owned()));
+        };
+        Ok(match check(&bytes, key, leaf) {
+            Ok(statement) if statement.payload().notice != notice => Some("it is another notice's".to_owned()),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        })
+    }
+}
+
+/// A stored statement is signed, stands under its leaf, and its openings open what was signed.
+fn check(bytes: &[u8], key: &VerifyingKey, leaf: Hash) -> Result<Statement, ServiceError> {
+    let stored = StoredStatement::parse(bytes)?;
+    let statement = Statement::verify(&stored.payload, &stored.signature, key)?;
+    if statement.leaf() != leaf {
+        return Err(ServiceError::internal(
+            "STATEMENT_NOT_IN_REGISTER",
+            "the statement is not the one in the register",
+        ));
+    }
+    if statement.payload().action.carries_content() {
+        stored.disclosure.verify(&statement)?;
+    }
+    Ok(statement)
+}
+
+fn against(signed: &SignedCheckpoint, frontier: &Frontier) -> Option<String> {
+    let checkpoint = signed.checkpoint();
+    (checkpoint.size != frontier.size() || checkpoint.root != frontier.root())
+        .then(|| format!("{} leaves do not have the root that was signed over {}", frontier.size(), checkpoint.size))
+}
+
+/// An area page by page.
+struct Pages {
+    area: Area,
+    prefix: Vec<u8>,
+    after: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl Pages {
+    const fn new(area: Area) -> Self {
+        Self { area, prefix: Vec::new(), after: None, ended: false }
+    }
+
+    fn prefix(mut self, prefix: &[u8]) -> Self {
+        self.prefix = prefix.to_vec();
+        self
+    }
+
+    async fn next(&mut self, node: &Node) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>, ServiceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut scan = Scan::new(self.area, PAGE).prefix(self.prefix.clone());
+        scan.after = self.after.take();
+        let page = node.store.scan(scan).await?;
+        self.ended = page.len() < PAGE;
+        self.after = page.last().map(|(key, _)| key.clone());
+        Ok(Some(page))
+    }
+}

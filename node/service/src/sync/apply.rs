@@ -1,0 +1,282 @@
+//! Applying what a peer sent: verified whole, then written with its cursors in one durable transaction.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use eads_domain::id::{Hash, MemberId, NoticeId};
+use eads_domain::register::{Frontier, SignedCheckpoint, verify_consistency};
+use eads_store::port::{Batch, MAX_OPERATIONS, Scan};
+
+use super::effect::Effect;
+use super::verify::{self, Verified};
+use super::{SyncBatch, SyncCursor};
+use crate::area;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::peers::Peer;
+use crate::rows::{self, Followed};
+
+/// Leaves of one row: 4,096 bytes.
+const RUN: usize = 128;
+/// The most that one item of a stream may carry; more is the peer's fault.
+const MAX_LEAVES: usize = 4096;
+const MAX_DELIVERIES: usize = 64;
+
+/// How a batch changed what is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// New leaves.
+    pub leaves: usize,
+    /// Deliveries, urgent ones included.
+    pub deliveries: usize,
+}
+
+impl Node {
+    /// Where this node stands in the register and deliveries of `origin`.
+    ///
+    /// # Errors
+    /// `PEER_UNKNOWN`, or when the store cannot be read.
+    pub async fn cursor(&self, origin: MemberId) -> Result<SyncCursor, ServiceError> {
+        let peer = self.followed_peer(origin)?;
+        let followed: Followed = rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
+        Ok(SyncCursor {
+            register: peer.card.card().register,
+            register_cursor: followed.register_cursor,
+            delivery_cursor: followed.delivery_cursor,
+        })
+    }
+
+    fn followed_peer(&self, origin: MemberId) -> Result<Arc<Peer>, ServiceError> {
+        self.peers
+            .get(origin)
+            .filter(|peer| peer.is_followed())
+            .ok_or_else(|| ServiceError::not_found("PEER_UNKNOWN", format!("{origin} is not a peer")))
+    }
+
+    /// Verifies a batch of `origin` and makes it durable: once this returns, all of it is kept and answered.
+    ///
+    /// # Errors
+    /// The peer's fault for anything that does not verify; then nothing of the batch is kept but what urgent
+    /// entries before the fault had already changed.
+    pub async fn apply(&self, origin: MemberId, batch: SyncBatch) -> Result<Applied, ServiceError> {
+        let _applying = self.applying.lock(origin).await;
+        let peer = self.followed_peer(origin)?;
+        if batch.leaves.len() > MAX_LEAVES || batch.urgent.len() + batch.deliveries.len() > MAX_DELIVERIES {
+            return Err(ServiceError::peer("SYNC_BATCH_TOO_LARGE", "a batch carries more than the protocol allows"));
+        }
+        let mut applied = Applied { leaves: batch.leaves.len(), ..Applied::default() };
+        let SyncBatch { urgent, urgent_checkpoint, first_index, leaves, checkpoint, consistency, deliveries, .. } =
+            batch;
+        if !urgent.is_empty() {
+            applied.deliveries += self.apply_urgent(&peer, urgent, &urgent_checkpoint).await?;
+        }
+        let mut followed: Followed =
+            rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
+        let before = (followed.register_cursor, followed.delivery_cursor, followed.checkpoint.clone());
+        if !checkpoint.is_empty() {
+            self.advance(&peer, &mut followed, first_index, &leaves, &checkpoint, &consistency)?;
+        } else if !leaves.is_empty() {
+            return Err(ServiceError::peer("CHECKPOINT_MISSING", "leaves came without a checkpoint"));
+        }
+        let verified = self.verify_all(&peer, deliveries).await?;
+        for (offset, delivery) in verified.iter().enumerate() {
+            if delivery.sequence != before.1 + offset as u64 {
+                return Err(ServiceError::peer("DELIVERY_GAP", "deliveries are not in order without a gap"));
+            }
+            if delivery.index >= followed.register_cursor {
+                return Err(ServiceError::peer("DELIVERY_AHEAD", "a delivery is ahead of the register"));
+            }
+            self.check_leaf(origin, delivery, first_index, &leaves).await?;
+        }
+        applied.deliveries += verified.len();
+        followed.heard_at = self.clock.now();
+        let mut write = Batch::new();
+        for (run, chunk) in leaves.chunks(RUN).enumerate() {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
+            write.put(area::LEAVES, area::member_number(origin, first_index + (run * RUN) as u64), bytes);
+        }
+        // The cursor row goes with the first transaction; those for further deliveries move it on.
+        followed.delivery_cursor = before.1;
+        if before.2 != followed.checkpoint || !leaves.is_empty() || !verified.is_empty() {
+            self.apply_deliveries(&peer, write, followed, verified).await?;
+        }
+        Ok(applied)
+    }
+
+    /// What protects people: each applied and durable at once, before the rest is even looked at.
+    async fn apply_urgent(
+        &self,
+        peer: &Arc<Peer>,
+        urgent: Vec<super::Delivery>,
+        checkpoint: &[u8],
+    ) -> Result<usize, ServiceError> {
+        let card = peer.card.card();
+        let checkpoint = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
+            .map_err(ServiceError::from_peer)?;
+        let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
+        let paths: Vec<Vec<Hash>> = urgent.iter().map(|delivery| delivery.inclusion.clone()).collect();
+        let verified = self.verify_all(peer, urgent).await?;
+        let count = verified.len();
+        for (delivery, path) in verified.into_iter().zip(paths) {
+            let Some(word) = &delivery.word else { continue };
+            verify::included(word, delivery.index, size, &path, root)?;
+            if !word.statement.payload().action.is_protective() {
+                return Err(ServiceError::peer("URGENT_NOT_PROTECTIVE", "only what protects people goes first"));
+            }
+            let mut batch = Batch::new();
+            batch.protective();
+            let effect = self.effect(peer, delivery, &mut batch).await?;
+            self.store.commit(batch).await?;
+            self.after(effect);
+        }
+        Ok(count)
+    }
+
+    /// Verifies signatures and openings away from the runtime's threads.
+    async fn verify_all(&self, peer: &Arc<Peer>, all: Vec<super::Delivery>) -> Result<Vec<Verified>, ServiceError> {
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (me, peer) = (self.member, peer.clone());
+        let verifying = tokio::task::spawn_blocking(move || {
+            all.into_iter().map(|delivery| verify::delivery(me, peer.card.card(), delivery)).collect()
+        });
+        verifying.await.map_err(|error| {
+            ServiceError::internal("VERIFY_STOPPED", "verification was interrupted").caused_by(error)
+        })?
+    }
+
+    /// Follows the register to a new checkpoint, in memory.
+    fn advance(
+        &self,
+        peer: &Peer,
+        followed: &mut Followed,
+        first_index: u64,
+        leaves: &[Hash],
+        checkpoint: &[u8],
+        consistency: &[Hash],
+    ) -> Result<(), ServiceError> {
+        let card = peer.card.card();
+        let signed = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
+            .map_err(ServiceError::from_peer)?;
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        let mut frontier = frontier(followed)?;
+        if size < frontier.size() {
+            return Err(self.suspect(card.member, "CHECKPOINT_SHRINKS", "its checkpoint is smaller than one before"));
+        }
+        if first_index != frontier.size() || size != first_index + leaves.len() as u64 {
+            return Err(ServiceError::peer(
+                "CHECKPOINT_SKIPS",
+                "the leaves do not lead from the cursor to the checkpoint",
+            ));
+        }
+        let old_root = frontier.root();
+        for leaf in leaves {
+            frontier.append(*leaf);
+        }
+        if frontier.root() != root {
+            return Err(self.suspect(card.member, "CHECKPOINT_INCONSISTENT", "its leaves do not have the signed root"));
+        }
+        if first_index > 0 {
+            verify_consistency(first_index, old_root, size, root, consistency).map_err(|error| {
+                self.suspect(card.member, "CHECKPOINT_INCONSISTENT", "its checkpoint does not extend the one before")
+                    .caused_by(error)
+            })?;
+        }
+        followed.register_cursor = size;
+        followed.frontier = hex::encode(frontier.to_bytes());
+        followed.checkpoint = String::from_utf8_lossy(signed.bytes()).into_owned();
+        Ok(())
+    }
+
+    fn suspect(&self, member: MemberId, code: &'static str, text: &'static str) -> ServiceError {
+        self.alarms.raise(&format!("{code}:{member}"), self.clock.now(), format!("{member}: {text}"));
+        ServiceError::peer(code, text)
+    }
+
+    /// The statement is the very one that its leaf commits to.
+    async fn check_leaf(
+        &self,
+        origin: MemberId,
+        delivery: &Verified,
+        first_index: u64,
+        leaves: &[Hash],
+    ) -> Result<(), ServiceError> {
+        let Some(word) = &delivery.word else { return Ok(()) };
+        let fresh = delivery.index.checked_sub(first_index).and_then(|at| leaves.get(usize::try_from(at).ok()?));
+        let leaf = match fresh {
+            Some(leaf) => Some(*leaf),
+            None => self.held_leaf(origin, delivery.index).await?,
+        };
+        if leaf == Some(word.statement.leaf()) {
+            Ok(())
+        } else {
+            Err(ServiceError::peer("STATEMENT_NOT_IN_REGISTER", "the statement is not the one in the register"))
+        }
+    }
+
+    /// A leaf of a peer's register, as held here.
+    pub(crate) async fn held_leaf(&self, origin: MemberId, index: u64) -> Result<Option<Hash>, ServiceError> {
+        let mut scan = Scan::new(area::LEAVES, 1).prefix(*origin.as_bytes()).reverse();
+        scan.after = index.checked_add(1).map(|next| area::member_number(origin, next));
+        let Some((key, run)) = self.store.scan(scan).await?.pop() else { return Ok(None) };
+        let first = area::trailing_number(&key).unwrap_or_default();
+        let offset = usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX).saturating_mul(32);
+        Ok(run.get(offset..offset.saturating_add(32)).and_then(|leaf| Hash::try_from(leaf).ok()))
+    }
+
+    async fn apply_deliveries(
+        &self,
+        peer: &Arc<Peer>,
+        mut write: Batch,
+        mut followed: Followed,
+        verified: Vec<Verified>,
+    ) -> Result<(), ServiceError> {
+        let origin = peer.member();
+        let mut effects: Vec<Effect> = Vec::new();
+        let mut touched: BTreeSet<NoticeId> = BTreeSet::new();
+        for delivery in verified {
+            let notices = delivery.notices();
+            // An effect is computed from what is durable, so two statements about one notice never share a
+            // transaction; nor does one that would not fit.
+            let mut own = Batch::new();
+            let next = delivery.sequence + 1;
+            if notices.iter().any(|notice| touched.contains(notice)) {
+                self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
+                touched.clear();
+            }
+            let effect = self.effect(peer, delivery, &mut own).await?;
+            if write.len() + own.len() + 1 > MAX_OPERATIONS {
+                self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
+                touched.clear();
+            }
+            write.append(own);
+            effects.push(effect);
+            touched.extend(notices);
+            followed.delivery_cursor = next;
+        }
+        self.commit_followed(origin, &mut write, &followed, &mut effects).await
+    }
+
+    async fn commit_followed(
+        &self,
+        origin: MemberId,
+        write: &mut Batch,
+        followed: &Followed,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ServiceError> {
+        let mut batch = std::mem::take(write);
+        rows::put(&mut batch, area::FOLLOWED, origin.as_bytes(), followed)?;
+        self.store.commit(batch).await?;
+        for effect in effects.drain(..) {
+            self.after(effect);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn frontier(followed: &Followed) -> Result<Frontier, ServiceError> {
+    let bytes = hex::decode(&followed.frontier)
+        .map_err(|error| ServiceError::internal("ROW_UNREADABLE", "a frontier cannot be read").caused_by(error))?;
+    if bytes.is_empty() { Ok(Frontier::default()) } else { Ok(Frontier::parse(&bytes)?) }
+}

@@ -1,0 +1,94 @@
+//! Receipts that peers give for own statements: verified before they count, kept as they were signed.
+
+use std::collections::BTreeSet;
+
+use eads_domain::encode::sha256;
+use eads_domain::id::MemberId;
+use eads_domain::receipt::{Receipt, ReceiptStatus, SignedReceipts};
+use eads_store::port::Batch;
+
+use crate::area;
+use crate::audit::{Actor, Entry, EntryKind};
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::rows::{self, Holding, HoldingReceipt};
+
+/// Receipts of one signature: as many as fit one row as they were signed.
+pub(crate) const RECEIPTS: usize = 40;
+
+impl Node {
+    /// Takes receipts of `peer`. Returns how many were new; what was held already, and what answers nothing that
+    /// was ever sent, does not count.
+    ///
+    /// # Errors
+    /// `RECEIPT*` when the signature is not the peer's or a part is malformed: then none of them counts.
+    pub async fn collect_receipts(
+        &self,
+        peer: MemberId,
+        parts: Vec<Vec<u8>>,
+        signature: &[u8],
+    ) -> Result<u32, ServiceError> {
+        let known = self
+            .peers
+            .get(peer)
+            .filter(|peer| peer.is_followed())
+            .ok_or_else(|| ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"))?;
+        if parts.len() > RECEIPTS {
+            return Err(ServiceError::peer("RECEIPTS_TOO_MANY", format!("at most {RECEIPTS} receipts a signature")));
+        }
+        let receipts = SignedReceipts::verify(parts, signature, peer, &known.card.card().signing_key)
+            .map_err(ServiceError::from_peer)?;
+        let _notices = self.notices.lock().await;
+        let mut batch = Batch::new();
+        batch.protective();
+        let mut touched = BTreeSet::new();
+        let mut recorded = 0;
+        for receipt in receipts.receipts() {
+            if let Some((key, holding)) = self.matched(peer, receipt).await? {
+                touched.insert(holding.notice);
+                rows::put(&mut batch, area::HOLDING, &key, &holding)?;
+                recorded += 1;
+            }
+        }
+        if recorded == 0 {
+            return Ok(0);
+        }
+        let bytes = [receipts.signature().as_slice(), &receipts.parts().concat()].concat();
+        batch.put(area::RECEIPT, area::member_digest(peer, sha256(&bytes)), bytes);
+        let request = eads_domain::id::RequestId::random(&*self.entropy);
+        let mut entry = Entry::new(EntryKind::Event, self.clock.now(), request, Actor::Peer(peer), "PostReceipts");
+        entry.subject = Some(format!("{recorded} receipts"));
+        self.audit.event(entry, "OK").await?;
+        self.store.commit(batch).await?;
+        drop(_notices);
+        for notice in touched {
+            self.settle(notice).await?;
+        }
+        Ok(recorded)
+    }
+
+    /// The holding that a receipt changes, if it answers what was sent and says something new.
+    async fn matched(&self, peer: MemberId, receipt: &Receipt) -> Result<Option<(Vec<u8>, Holding)>, ServiceError> {
+        if receipt.origin != self.member || receipt.register != self.register_id {
+            return Ok(None);
+        }
+        let key = area::index_member(receipt.index, peer);
+        let holding: Option<Holding> = rows::get(&*self.store, area::HOLDING, &key).await?;
+        let Some(mut holding) = holding.filter(|holding| holding.digest == receipt.digest) else {
+            return Ok(None);
+        };
+        let next = HoldingReceipt {
+            status: receipt.status.as_byte(),
+            reason: receipt.reason.number(),
+            at: receipt.at,
+            backups_until: receipt.backups_until.unwrap_or_default(),
+        };
+        // A purge is final: a late "accepted" that was on its way does not undo it.
+        let purged = holding.receipt.is_some_and(|held| held.status == ReceiptStatus::Purged.as_byte());
+        if holding.receipt == Some(next) || (purged && receipt.status != ReceiptStatus::Purged) {
+            return Ok(None);
+        }
+        holding.receipt = Some(next);
+        Ok(Some((key, holding)))
+    }
+}

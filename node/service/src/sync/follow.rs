@@ -1,0 +1,205 @@
+//! The workers of a node: one that follows each peer, one that hands receipts to it, and those for keys and
+//! validity. They end when the token is cancelled, and never die of an error.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eads_domain::code::Coded as _;
+use eads_domain::id::MemberId;
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::owe::PostError;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::peers::{LinkError, LinkFailure};
+
+/// Runs every worker of the node until `stop`, then waits for them.
+pub async fn run(node: Arc<Node>, stop: CancellationToken) {
+    let workers = TaskTracker::new();
+    workers.spawn(purge(node.clone(), stop.clone()));
+    workers.spawn(expire(node.clone(), stop.clone()));
+    let mut changed = node.peers().watch();
+    let mut followed: BTreeMap<MemberId, CancellationToken> = BTreeMap::new();
+    loop {
+        changed.mark_unchanged();
+        for peer in node.peers().all() {
+            let member = peer.member();
+            if peer.is_followed() && !followed.contains_key(&member) {
+                let token = stop.child_token();
+                workers.spawn(follow(node.clone(), member, token.clone()));
+                workers.spawn(post(node.clone(), member, token.clone()));
+                followed.insert(member, token);
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = changed.changed() => {}
+        }
+    }
+    workers.close();
+    workers.wait().await;
+}
+
+/// Pauses that grow from the first to the longest, with jitter; a success starts over.
+struct Backoff {
+    node: Arc<Node>,
+    next: Duration,
+}
+
+impl Backoff {
+    fn new(node: &Arc<Node>) -> Self {
+        Self { next: node.limits.backoff.0, node: node.clone() }
+    }
+
+    fn reset(&mut self) {
+        self.next = self.node.limits.backoff.0;
+    }
+
+    /// Between half and the whole of the pause that is due.
+    async fn pause(&mut self) {
+        let [jitter] = eads_domain::entropy::random::<1>(&*self.node.entropy);
+        let pause = self.next.mul_f64(0.5 + f64::from(jitter) / 510.0);
+        self.next = self.next.saturating_mul(2).min(self.node.limits.backoff.1);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn until<F: Future<Output = ()>>(stop: &CancellationToken, work: F) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn follow(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
+    until(&stop, async {
+        let mut backoff = Backoff::new(&node);
+        loop {
+            let ended = node.clone().follow_once(peer, &mut backoff).await;
+            node.peers().note(peer, |status| {
+                status.connected = false;
+                status.last_error = Some(ended.clone());
+            });
+            tracing::info!(%peer, code = ended.code, "sync ended; trying again");
+            backoff.pause().await;
+        }
+    })
+    .await;
+}
+
+impl Node {
+    /// Follows a peer until the stream ends, and says why it did.
+    async fn follow_once(self: Arc<Self>, peer: MemberId, backoff: &mut Backoff) -> LinkError {
+        let cursor = match self.cursor(peer).await {
+            Ok(cursor) => cursor,
+            Err(error) => return own_fault(&error),
+        };
+        let mut batches = match self.link.sync(peer, cursor).await {
+            Ok(batches) => batches,
+            Err(error) => return error,
+        };
+        loop {
+            let batch = match tokio::time::timeout(self.limits.stall, batches.next()).await {
+                Err(_) => return LinkError::new(LinkFailure::TimedOut, "STALLED", "the peer fell silent"),
+                Ok(None) => return LinkError::new(LinkFailure::Unreachable, "STREAM_ENDED", "the stream ended"),
+                Ok(Some(Err(error))) => return error,
+                Ok(Some(Ok(batch))) => batch,
+            };
+            let now = self.clock.now();
+            let skew = batch.clock.seconds_since(now);
+            if let Err(error) = self.apply(peer, batch).await {
+                tracing::warn!(%peer, code = %error.code(), fault = ?error.fault(), "a sync batch was not applied: {error}");
+                self.alarms.raise(&format!("SYNC:{peer}"), now, format!("{peer}: {} {error}", error.code()));
+                return own_fault(&error);
+            }
+            self.alarms.clear(&format!("SYNC:{peer}"));
+            backoff.reset();
+            self.peers.note(peer, |status| {
+                status.connected = true;
+                status.last_heard = Some(now);
+                status.clock_skew = skew;
+                status.last_error = None;
+            });
+            if skew.abs() > self.limits.clock_tolerance_seconds {
+                self.alarms.raise(
+                    &format!("CLOCK_SKEW:{peer}"),
+                    now,
+                    format!("the clock of {peer} differs by {skew} s; compare both with a time source"),
+                );
+            } else {
+                self.alarms.clear(&format!("CLOCK_SKEW:{peer}"));
+            }
+        }
+    }
+}
+
+fn own_fault(error: &ServiceError) -> LinkError {
+    LinkError::new(LinkFailure::Incompatible, error.code().as_str(), error.to_string())
+}
+
+/// Hands over receipts as they come to be owed, and tries again until they are taken.
+async fn post(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
+    until(&stop, async {
+        let mut due = node.receipts_due.subscribe();
+        let mut backoff = Backoff::new(&node);
+        loop {
+            due.mark_unchanged();
+            match node.post_receipts(peer).await {
+                Ok(_) => {
+                    backoff.reset();
+                    if due.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(PostError::Link(error)) => {
+                    tracing::debug!(%peer, code = error.code, "receipts were not taken; trying again");
+                    backoff.pause().await;
+                }
+                Err(PostError::Own(error)) => {
+                    tracing::error!(%peer, code = %error.code(), "receipts cannot be written: {error}");
+                    backoff.pause().await;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Destroys keys: at the start whatever a crash left, then as jobs come, a few at a time.
+async fn purge(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, async {
+        let mut backoff = Backoff::new(&node);
+        loop {
+            match node.purge().await {
+                Ok(_) => {
+                    backoff.reset();
+                    node.purge_due().await;
+                    tokio::time::sleep(node.limits.purge_gather).await;
+                }
+                Err(error) => {
+                    tracing::error!(code = %error.code(), "keys cannot be destroyed: {error}");
+                    node.alarms.raise("PURGE", node.clock.now(), format!("keys cannot be destroyed: {error}"));
+                    backoff.pause().await;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Ends validities that are over.
+async fn expire(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, async {
+        loop {
+            if let Err(error) = node.expire().await {
+                tracing::error!(code = %error.code(), "ended validities cannot be written: {error}");
+            }
+            tokio::time::sleep(node.limits.expiry_interval).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,33 @@
+//! Synchronisation: serving the own register and deliveries, following those of peers, and receipts.
+//!
+//! Two exclusive cursors a peer, register and delivery; neither ever moves back. What protects people
+//! (withdrawals, suspensions, retractions) goes before everything else on every stream.
+
+mod apply;
+mod batch;
+mod collect;
+mod effect;
+mod follow;
+mod owe;
+mod serve;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eads_domain::id::MemberId;
+use tokio::sync::OwnedMutexGuard;
+
+pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
+pub use follow::run;
+
+/// One lock an origin: what is applied from it happens in order, and never beside its own expiry or purge.
+#[derive(Debug, Default)]
+pub(crate) struct Applying(Mutex<BTreeMap<MemberId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Applying {
+    pub(crate) async fn lock(&self, origin: MemberId) -> OwnedMutexGuard<()> {
+        let lock = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(origin).or_default().clone();
+        lock.lock_owned().await
+    }
+}

@@ -1,0 +1,99 @@
+//! Receipts that this node owes: durable with what they answer, signed and handed over until they are taken.
+
+use eads_domain::id::MemberId;
+use eads_domain::receipt::{Receipt, ReceiptReason, ReceiptStatus, SignedReceipts};
+use eads_store::port::{Batch, Scan};
+
+use super::collect::RECEIPTS;
+use crate::area;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::peers::LinkError;
+use crate::rows::{self, Answered};
+
+/// Why receipts could not be handed over.
+#[derive(Debug)]
+pub(crate) enum PostError {
+    /// The peer could not be reached or refused.
+    Link(LinkError),
+    /// This node failed.
+    Own(ServiceError),
+}
+
+impl From<ServiceError> for PostError {
+    fn from(error: ServiceError) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl Node {
+    /// Puts the answer to a statement, and the receipt that says so, beside the change that it answers.
+    pub(crate) fn owe_receipt(
+        &self,
+        batch: &mut Batch,
+        origin: MemberId,
+        index: u64,
+        answered: &Answered,
+    ) -> Result<(), ServiceError> {
+        rows::put(batch, area::ANSWERED, &area::member_number(origin, index), answered)?;
+        self.owe_again(batch, origin, index, answered)
+    }
+
+    /// Owes the receipt of an answer that stands already.
+    pub(crate) fn owe_again(
+        &self,
+        batch: &mut Batch,
+        origin: MemberId,
+        index: u64,
+        answered: &Answered,
+    ) -> Result<(), ServiceError> {
+        let Some(peer) = self.peers.get(origin) else { return Ok(()) };
+        let status = ReceiptStatus::from_byte(answered.status)
+            .ok_or_else(|| ServiceError::internal("ROW_UNREADABLE", "an answer has no known status"))?;
+        let receipt = Receipt {
+            status,
+            receiver: self.member,
+            origin,
+            register: peer.card.card().register,
+            index,
+            digest: answered.digest,
+            shown: answered.slots.bits(),
+            reason: ReceiptReason::from_number(answered.reason),
+            at: answered.at,
+            backups_until: None,
+            keyseq: self.identity.card.card().keyseq,
+        };
+        let key = [area::member_number(origin, index), vec![status.as_byte()]].concat();
+        batch.put(area::OWED, key, receipt.to_bytes());
+        Ok(())
+    }
+
+    /// Hands over everything that is owed to `peer`. Returns how many receipts it took.
+    pub(crate) async fn post_receipts(&self, peer: MemberId) -> Result<usize, PostError> {
+        let mut taken = 0;
+        loop {
+            let owed = self.store.scan(Scan::new(area::OWED, RECEIPTS).prefix(*peer.as_bytes())).await;
+            let owed = owed.map_err(ServiceError::from)?;
+            if owed.is_empty() {
+                return Ok(taken);
+            }
+            let mut receipts = Vec::with_capacity(owed.len());
+            for (_, part) in &owed {
+                receipts.push(Receipt::parse(part).map_err(ServiceError::from_coded)?);
+            }
+            let signed = SignedReceipts::sign(&receipts, &self.identity.signing).map_err(ServiceError::from_coded)?;
+            self.link.post_receipts(peer, &signed).await.map_err(PostError::Link)?;
+            let mut batch = Batch::new();
+            batch.protective();
+            for (key, part) in &owed {
+                // What was owed anew meanwhile is another receipt and stays.
+                let now = self.store.get(area::OWED, key).await.map_err(ServiceError::from)?;
+                if now.as_deref() == Some(part.as_slice()) {
+                    batch.delete(area::OWED, key.clone());
+                }
+            }
+            self.store.commit(batch).await.map_err(ServiceError::from)?;
+            taken += owed.len();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Serving the own register and a peer's delivery log, from any cursor, for as long as the peer listens.
+
+use std::sync::Arc;
+
+use eads_domain::id::MemberId;
+use eads_store::port::Scan;
+use eads_store::vault::Sealed;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use tokio::sync::watch;
+
+use super::{Delivery, SyncBatch, SyncCursor};
+use crate::area;
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::peers::PeerState;
+use crate::rows::{self, DeliveryKind, DeliveryRow, Holding};
+use crate::stored::StoredStatement;
+
+/// Leaves of one batch: eight rows of 128 at the follower.
+const LEAVES: u64 = 1024;
+/// Urgent entries of one batch.
+const URGENT: usize = 8;
+/// Deliveries of one batch, and the rows that a follower may have to write for them in one transaction.
+const DELIVERIES: usize = 8;
+const ROWS: usize = 40;
+const ROWS_A_DELIVERY: usize = 6;
+const BYTES_A_ROW: usize = 3900;
+
+struct Serving {
+    node: Arc<Node>,
+    peer: MemberId,
+    register_cursor: u64,
+    delivery_cursor: u64,
+    /// Urgent entries below this sequence were sent in this stream, or are held by the follower.
+    urgent_cursor: u64,
+    grown: watch::Receiver<u64>,
+    peers: watch::Receiver<u64>,
+    greeted: bool,
+}
+
+impl Node {
+    /// The stream of `peer` from `cursor`. The first item comes at once; later ones with each append, and a
+    /// heartbeat in between.
+    ///
+    /// # Errors
+    /// `PEER_UNKNOWN`, `LOG_RESET` for another register, `CURSOR_IN_FUTURE` for a cursor ahead of what this
+    /// node holds.
+    pub async fn serve_sync(
+        self: Arc<Self>,
+        peer: MemberId,
+        cursor: SyncCursor,
+    ) -> Result<BoxStream<'static, Result<SyncBatch, ServiceError>>, ServiceError> {
+        if self.peers.get(peer).is_none_or(|peer| !peer.is_followed()) {
+            return Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"));
+        }
+        if cursor.register != self.register_id {
+            return Err(ServiceError::conflict(
+                "LOG_RESET",
+                format!("this member's register is {}; import its current card", self.register_id),
+            ));
+        }
+        let size = self.register.size();
+        let deliveries = self.delivery_next(peer).await;
+        if cursor.register_cursor > size || cursor.delivery_cursor > deliveries {
+            self.alarms.raise(
+                "REGISTER_ROLLED_BACK",
+                self.clock.now(),
+                format!("{peer} holds more of the own register than this node: it may run on an old copy"),
+            );
+            return Err(ServiceError::conflict("CURSOR_IN_FUTURE", "the cursor is ahead of the register"));
+        }
+        let serving = Serving {
+            grown: self.register.watch(),
+            peers: self.peers.watch(),
+            peer,
+            register_cursor: cursor.register_cursor,
+            delivery_cursor: cursor.delivery_cursor,
+            urgent_cursor: cursor.delivery_cursor,
+            greeted: false,
+            node: self,
+        };
+        let batches = stream::unfold(Some(serving), |serving| async move {
+            let mut serving = serving?;
+            match serving.next().await {
+                Ok(batch) => Some((Ok(batch), Some(serving))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(batches.boxed())
+    }
+}
+
+impl Serving {
+    async fn next(&mut self) -> Result<SyncBatch, ServiceError> {
+        loop {
+            self.grown.mark_unchanged();
+            self.peers.mark_unchanged();
+            let state = self.node.peers.get(self.peer).map(|peer| peer.state);
+            let batch = match state {
+                Some(PeerState::Accepted) => self.whole().await?,
+                Some(PeerState::RecallOnly | PeerState::Frozen) => self.recall().await?,
+                Some(PeerState::Candidate) | None => {
+                    return Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"));
+                }
+            };
+            if let Some(batch) = batch {
+                self.greeted = true;
+                return Ok(batch);
+            }
+            tokio::select! {
+                _ = self.grown.changed() => {}
+                _ = self.peers.changed() => {}
+                () = tokio::time::sleep(self.node.limits.heartbeat) => self.greeted = false,
+            }
+        }
+    }
+
+    /// What protects people, before anything else.
+    async fn urgent(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
+        let size = self.node.register.size();
+        let pending = self.node.urgent_after(self.peer, self.urgent_cursor, size).await?;
+        let Some((last, _)) = pending.last() else { return Ok(None) };
+        self.urgent_cursor = last + 1;
+        let checkpoint = self.node.checkpoint_at(size);
+        let mut batch = self.empty();
+        for (sequence, row) in pending {
+            let mut delivery = self.node.delivery(self.peer, sequence, row).await?;
+            delivery.inclusion = self.node.register.inclusion(row.index, size).unwrap_or_default();
+            batch.urgent.push(delivery);
+        }
+        batch.urgent_checkpoint = checkpoint.map(|c| c.bytes().to_vec()).unwrap_or_default();
+        Ok(Some(batch))
+    }
+
+    async fn recall(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
+        match self.urgent().await? {
+            Some(batch) => Ok(Some(batch)),
+            None => Ok((!self.greeted).then(|| self.empty())),
+        }
+    }
+
+    async fn whole(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
+        if let Some(batch) = self.urgent().await? {
+            return Ok(Some(batch));
+        }
+        let size = self.node.register.size();
+        let first = self.register_cursor;
+        let next = size.min(first + LEAVES);
+        let deliveries = self.node.deliveries(self.peer, self.delivery_cursor, next).await?;
+        if next == first && deliveries.is_empty() && self.greeted {
+            return Ok(None);
+        }
+        let mut batch = self.empty();
+        batch.leaves = (first..next).filter_map(|index| self.node.register.leaf(index)).collect();
+        batch.checkpoint = if next > 0 {
+            self.node.checkpoint_at(next).map(|c| c.bytes().to_vec()).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        batch.consistency = self.node.register.consistency(first, next).unwrap_or_default();
+        if let Some(last) = deliveries.last() {
+            self.delivery_cursor = last.sequence + 1;
+            self.urgent_cursor = self.urgent_cursor.max(self.delivery_cursor);
+        }
+        batch.deliveries = deliveries;
+        self.register_cursor = next;
+        Ok(Some(batch))
+    }
+
+    fn empty(&self) -> SyncBatch {
+        SyncBatch {
+            urgent: Vec::new(),
+            urgent_checkpoint: Vec::new(),
+            first_index: self.register_cursor,
+            leaves: Vec::new(),
+            checkpoint: Vec::new(),
+            consistency: Vec::new(),
+            deliveries: Vec::new(),
+            clock: self.node.clock.now(),
+        }
+    }
+}
+
+impl Node {
+    /// The earliest urgent entries of a peer's log from `cursor` on, of indexes below `size`.
+    async fn urgent_after(
+        &self,
+        peer: MemberId,
+        cursor: u64,
+        size: u64,
+    ) -> Result<Vec<(u64, DeliveryRow)>, ServiceError> {
+        let last = self.store.scan(Scan::new(area::DELIVERY, 1).prefix(*peer.as_bytes()).reverse()).await?.pop();
+        let Some((key, value)) = last else { return Ok(Vec::new()) };
+        let mut at = (area::trailing_number(&key).unwrap_or_default(), rows::parse::<DeliveryRow>(&value)?);
+        let mut pending = Vec::new();
+        // Each entry names the urgent one before it, so the walk touches urgent entries only.
+        loop {
+            if at.1.urgent && at.0 >= cursor && at.1.index < size {
+                pending.push(at);
+            }
+            let Some(before) = at.1.urgent_before.checked_sub(1).filter(|before| *before >= cursor) else { break };
+            let row = rows::get(&*self.store, area::DELIVERY, &area::member_number(peer, before)).await?;
+            let Some(row) = row else { break };
+            at = (before, row);
+        }
+        pending.reverse();
+        pending.truncate(URGENT);
+        Ok(pending)
+    }
+
+    /// The next deliveries from `cursor` on, of indexes below `size`, within what one transaction can take.
+    async fn deliveries(&self, peer: MemberId, cursor: u64, size: u64) -> Result<Vec<Delivery>, ServiceError> {
+        let mut scan = Scan::new(area::DELIVERY, DELIVERIES).prefix(*peer.as_bytes());
+        scan.after = cursor.checked_sub(1).map(|before| area::member_number(peer, before));
+        let mut deliveries = Vec::new();
+        let mut rows_needed = 0;
+        for (key, value) in self.store.scan(scan).await? {
+            let row: DeliveryRow = rows::parse(&value)?;
+            let sequence = area::trailing_number(&key).unwrap_or_default();
+            if row.index >= size {
+                break;
+            }
+            let delivery = self.delivery(peer, sequence, row).await?;
+            rows_needed += ROWS_A_DELIVERY + delivery.disclosed.as_ref().map_or(0, |d| d.size() / BYTES_A_ROW);
+            if rows_needed > ROWS && !deliveries.is_empty() {
+                break;
+            }
+            deliveries.push(delivery);
+        }
+        Ok(deliveries)
+    }
+
+    /// One entry with what the peer is shown of its statement.
+    async fn delivery(&self, peer: MemberId, sequence: u64, row: DeliveryRow) -> Result<Delivery, ServiceError> {
+        let mut delivery =
+            Delivery { sequence, kind: row.kind, index: row.index, disclosed: None, inclusion: Vec::new() };
+        if row.kind == DeliveryKind::Empty {
+            return Ok(delivery);
+        }
+        // What was retracted since is not shown any more, not even to a follower that is far behind.
+        let holding: Option<Holding> =
+            rows::get(&*self.store, area::HOLDING, &area::index_member(row.index, peer)).await?;
+        let Some(holding) = holding else { return Ok(delivery) };
+        let slots = row.slots.intersection(holding.slots);
+        if slots.is_empty() && !row.slots.is_empty() {
+            return Ok(delivery);
+        }
+        if let Some(Sealed::Plain { bytes, .. }) = self.vault.get(area::OWN_CONTENT, &area::index(row.index)).await? {
+            delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));
+        }
+        Ok(delivery)
+    }
+}

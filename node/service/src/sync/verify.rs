@@ -1,0 +1,141 @@
+//! The gate: what a peer sent becomes something that may be applied, or an error. Pure.
+//!
+//! What is not provably the origin's own word is an error, and nothing of it is kept. What is the origin's word
+//! but breaks a rule is *refused*: the origin is told why by a receipt, and the stream goes on.
+
+use eads_domain::card::Card;
+use eads_domain::disclosure::{DisclosedContent, Disclosure};
+use eads_domain::id::MemberId;
+use eads_domain::receipt::ReceiptReason;
+use eads_domain::register::verify_inclusion;
+use eads_domain::statement::{Action, RetractDetail, Statement};
+
+use super::{Delivery, Disclosed};
+use crate::error::ServiceError;
+use crate::rows::DeliveryKind;
+use crate::stored::StoredStatement;
+
+/// A delivery that passed the gate.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub sequence: u64,
+    pub index: u64,
+    /// Absent where the origin has the content no more.
+    pub word: Option<Word>,
+}
+
+/// A statement that is provably the origin's word, addressed to this member.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub statement: Statement,
+    pub stored: StoredStatement,
+    pub says: Says,
+}
+
+/// What it says.
+#[derive(Debug)]
+pub(super) enum Says {
+    /// A content, or a change of state with its mandatory slots.
+    Content(Box<DisclosedContent>),
+    /// What is no longer for this member.
+    Retract(RetractDetail),
+    /// Something about the register itself.
+    Register,
+    /// The origin's word, but against the rules.
+    Refused(ReceiptReason, String),
+}
+
+/// Verifies one delivery of `origin` for `me`, apart from its place in the register.
+pub(super) fn delivery(me: MemberId, card: &Card, delivery: Delivery) -> Result<Verified, ServiceError> {
+    let Delivery { sequence, index, kind, disclosed, .. } = delivery;
+    let word = match disclosed {
+        Some(disclosed) => Some(word(me, card, kind, disclosed)?),
+        None => None,
+    };
+    Ok(Verified { sequence, index, word })
+}
+
+/// Whether the statement stands at its index under a checkpoint's root.
+pub(super) fn included(
+    word: &Word,
+    index: u64,
+    size: u64,
+    path: &[eads_domain::id::Hash],
+    root: eads_domain::id::Hash,
+) -> Result<(), ServiceError> {
+    verify_inclusion(word.statement.leaf(), index, size, path, root).map_err(ServiceError::from_peer)
+}
+
+fn word(me: MemberId, card: &Card, kind: DeliveryKind, disclosed: Disclosed) -> Result<Word, ServiceError> {
+    let statement = Statement::verify(&disclosed.payload, &disclosed.signature, &card.signing_key)
+        .map_err(ServiceError::from_peer)?;
+    let payload = statement.payload();
+    if payload.origin != card.member {
+        return Err(ServiceError::peer("STATEMENT_OTHER_ORIGIN", "the statement is not the sender's own"));
+    }
+    if payload.register != card.register {
+        return Err(ServiceError::peer("STATEMENT_OTHER_REGISTER", "the statement belongs to another register"));
+    }
+    if payload.keyseq != card.keyseq {
+        return Err(ServiceError::peer("STATEMENT_OTHER_KEYSEQ", "the statement names another key of its origin"));
+    }
+    if (payload.action == Action::Retract) != (kind == DeliveryKind::Retract) {
+        return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "the delivery is not of the statement's kind"));
+    }
+    if matches!(payload.action, Action::KeyChange | Action::Anchor) {
+        return Ok(Word { statement, stored: stored(me, disclosed), says: Says::Register });
+    }
+    let addressed = disclosed.audience.as_ref().ok_or_else(|| {
+        ServiceError::peer("AUDIENCE_MISSING", "the statement does not prove that it is addressed to this member")
+    })?;
+    addressed.verify(me, &payload.audience).map_err(ServiceError::from_peer)?;
+    let says = if payload.action == Action::Retract {
+        let detail = RetractDetail::parse(&disclosed.detail).map_err(ServiceError::from_peer)?;
+        if detail.digest() != payload.detail {
+            return Err(ServiceError::peer("RETRACT_DETAIL_WRONG", "the retraction's detail is not what was signed"));
+        }
+        Says::Retract(detail)
+    } else {
+        content(card, &statement, &disclosed)?
+    };
+    Ok(Word { stored: stored(me, disclosed), statement, says })
+}
+
+fn content(card: &Card, statement: &Statement, disclosed: &Disclosed) -> Result<Says, ServiceError> {
+    let disclosure = disclosed.disclosure.as_ref().ok_or_else(|| {
+        ServiceError::peer("DISCLOSURE_MISSING", "the statement carries content but none of its slots is shown")
+    })?;
+    let content = match disclosure.verify(statement) {
+        Ok(content) => content,
+        Err(error) => return Ok(Says::Refused(ReceiptReason::CONTENT_INVALID, error.to_string())),
+    };
+    // Suspending is one officer's act; everything else takes two.
+    if statement.payload().action != Action::Suspend
+        && let Err(error) = approved(card, statement, &content)
+    {
+        return Ok(Says::Refused(ReceiptReason::APPROVAL_INVALID, error.to_string()));
+    }
+    Ok(Says::Content(Box::new(content)))
+}
+
+/// A second officer of the origin signed this very content, with a certificate of the origin's operator CA.
+fn approved(card: &Card, statement: &Statement, content: &DisclosedContent) -> Result<(), ServiceError> {
+    let approvals = content.approvals()?;
+    let approval =
+        approvals.first().ok_or_else(|| ServiceError::peer("APPROVAL_MISSING", "no second officer has approved it"))?;
+    let message = content.approval_message(statement);
+    approval.verify(&message, card.operator_anchor.as_der(), card.member, statement.payload().issued)?;
+    Ok(())
+}
+
+fn stored(me: MemberId, disclosed: Disclosed) -> StoredStatement {
+    let Disclosed { payload, signature, audience, disclosure, detail } = disclosed;
+    let nothing = || Disclosure { openings: Vec::new(), commitments: Vec::new() };
+    StoredStatement {
+        payload,
+        signature,
+        disclosure: disclosure.unwrap_or_else(nothing),
+        audience: audience.map(|opening| (me, opening)).into_iter().collect(),
+        detail,
+    }
+}

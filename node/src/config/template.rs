@@ -1,0 +1,64 @@
+//! The commented `node.toml` that `init` writes.
+
+use std::net::SocketAddr;
+
+use eads_domain::card::Endpoint;
+use eads_domain::id::MemberId;
+
+/// What differs from node to node.
+pub(crate) struct Template<'a> {
+    pub(crate) member: MemberId,
+    pub(crate) peer_listen: SocketAddr,
+    pub(crate) operator_listen: SocketAddr,
+    pub(crate) endpoints: &'a [Endpoint],
+}
+
+impl Template<'_> {
+    /// The text of the file. It parses, and means the defaults where it says nothing.
+    pub(crate) fn render(&self) -> String {
+        let Self { member, peer_listen, operator_listen, .. } = self;
+        let advertised = self.endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect::<Vec<_>>().join(", ");
+        format!(
+            r#"# Configuration of the node of {member}. Paths are relative to this file; unknown keys are refused.
+# Check a change with `eads-node check-config`; it takes effect when the node is restarted.
+
+# Whose node this is: two capital letters, as on its card.
+member = "{member}"
+# The data directory: keys, journal, audit.
+dir = "."
+
+[peers]
+# Where other members' nodes connect.
+listen = "{peer_listen}"
+# How they reach it: host:port, none if this node only dials. The card carries these; a change needs a new card.
+advertised = [{advertised}]
+# Accept peers that cannot do the post-quantum key exchange X25519MLKEM768. Their traffic can be recorded today
+# and read by whoever has a quantum computer one day.
+allow_x25519 = false
+
+[operators]
+# Where this node's own officers and administrators connect. Not an address that other members can reach.
+listen = "{operator_listen}"
+allow_x25519 = false
+
+[limits]
+# All have sound defaults; remove the # to change one.
+# handshake_timeout_seconds = 5
+# handshakes = 64
+# handshakes_per_address = 16
+# connections = 256
+# connections_per_member = 16
+# streams_per_connection = 128
+# keepalive_interval_seconds = 20
+# keepalive_timeout_seconds = 10
+# drain_timeout_seconds = 10
+
+[log]
+# "text" for people, "json" for collectors.
+format = "text"
+# off, error, warn, info, debug, or per part: "info,eads_edge=debug".
+filter = "info"
+"#
+        )
+    }
+}

@@ -1,0 +1,224 @@
+//! A node from its directory to a clean end: open everything, serve, follow the peers, drain.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eads_domain::clock::Clock;
+use eads_domain::code::{Code, Coded, Fault};
+use eads_domain::entropy::Entropy;
+use eads_domain::id::MemberId;
+use eads_edge::link::{GrpcLink, LinkTimeouts, NodePeers};
+use eads_edge::server::{Listeners, serve};
+use eads_edge::tls::{ConnectionRegistry, IdentityHandle, PeerConnector};
+use eads_service::audit::AuditLog;
+use eads_service::limits::Limits;
+use eads_service::{Node, NodeIdentity, Parts, ServiceError};
+use eads_store::EmbeddedStore;
+use eads_store::embedded::EmbeddedOptions;
+use eads_store::keys::KeyTree;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::identity::{Identity, Passphrase};
+
+const AUDIT: &str = "audit";
+
+/// Why a node did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct LifecycleError {
+    code: Code,
+    fault: Fault,
+    text: String,
+}
+
+impl LifecycleError {
+    fn new(error: &(impl Coded + ?Sized)) -> Self {
+        Self { code: error.code(), fault: error.fault(), text: error.to_string() }
+    }
+
+    fn listen(address: std::net::SocketAddr, error: &std::io::Error) -> Self {
+        Self {
+            code: Code::new("LISTEN_FAILED"),
+            fault: Fault::Caller,
+            text: format!("cannot listen on {address}: {error}"),
+        }
+    }
+}
+
+impl Coded for LifecycleError {
+    fn code(&self) -> Code {
+        self.code
+    }
+
+    fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+/// A node with its listeners, ready to serve.
+pub struct Running {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Where peers connect.
+    pub peers: std::net::SocketAddr,
+    /// Where operators connect.
+    pub operators: std::net::SocketAddr,
+    listeners: Listeners,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Opens the node of `config`. Slow on purpose where keys are decrypted; everything that blocks does so on
+/// threads of its own.
+///
+/// # Errors
+/// [`LifecycleError`] with the code of what failed; nothing is served then.
+pub async fn open(
+    config: Config,
+    passphrase: Passphrase,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    limits: Limits,
+) -> Result<Running, LifecycleError> {
+    let opening = (config.dir.clone(), passphrase, clock.clone(), entropy.clone());
+    let opened = tokio::task::spawn_blocking(move || open_files(&opening.0, &opening.1, &opening.2, &opening.3));
+    let Files { identity, store, keys, audit } = opened.await.map_err(|error| LifecycleError {
+        code: Code::new("START_INTERRUPTED"),
+        fault: Fault::Ourselves,
+        text: format!("the start was interrupted: {error}"),
+    })??;
+    check_member(config.member, &identity)?;
+    report(&store);
+    let directory = NodePeers::new();
+    let registry = ConnectionRegistry::new();
+    let peer_identity = IdentityHandle::new(identity.node);
+    let operator_identity = IdentityHandle::new(identity.operators);
+    let connector = PeerConnector::new(
+        peer_identity.source(),
+        directory.clone(),
+        registry.clone(),
+        clock.clone(),
+        config.peers.tls(),
+        config.limits.connect(),
+    );
+    let link = GrpcLink::new(connector, directory.clone(), registry.clone(), LinkTimeouts::default());
+    let parts = Parts {
+        identity: NodeIdentity { card: identity.card, signing: identity.signing_key },
+        store: Arc::new(store),
+        keys,
+        audit,
+        link: Arc::new(link),
+        clock,
+        entropy: entropy.clone(),
+        limits,
+    };
+    let node = Node::open(parts).await.map_err(|error| LifecycleError::new(&error))?;
+    directory.bind(&node);
+    let peers = listen(config.peers.listen).await?;
+    let operators = listen(config.operators.listen).await?;
+    let (peer_address, operator_address) =
+        (address(&peers, config.peers.listen), address(&operators, config.operators.listen));
+    let listeners = Listeners {
+        peers,
+        peer_identity: peer_identity.source(),
+        directory,
+        registry,
+        peer_limits: config.limits.listener(),
+        operators,
+        operator_identity: operator_identity.source(),
+        operator_anchor: identity.operator_anchor,
+        operator_limits: config.limits.listener(),
+        settings: config.peers.tls(),
+    };
+    tokio::spawn(keep(peer_identity, operator_identity, config.dir));
+    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy })
+}
+
+impl Running {
+    /// Serves and follows the peers until `stop`, then drains.
+    ///
+    /// # Errors
+    /// [`LifecycleError`] if the services cannot be put together.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), LifecycleError> {
+        let workers = tokio::spawn(eads_service::sync::run(self.node.clone(), stop.clone()));
+        let served = serve(self.node, self.entropy, self.listeners, stop.clone()).await;
+        stop.cancel();
+        // A worker that panicked has said so in the log already.
+        let _ = workers.await;
+        served.map_err(|error| LifecycleError::new(&error))
+    }
+}
+
+struct Files {
+    identity: Identity,
+    store: EmbeddedStore,
+    keys: Arc<KeyTree>,
+    audit: AuditLog,
+}
+
+fn open_files(
+    dir: &Path,
+    passphrase: &Passphrase,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Files, LifecycleError> {
+    // The store first: it locks the directory, so that nothing below is opened by two nodes.
+    let store = EmbeddedStore::open(dir, EmbeddedOptions::default()).map_err(|error| LifecycleError::new(&error))?;
+    let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
+    let for_keys = passphrase.for_key_tree().map_err(|error| LifecycleError::new(&error))?;
+    let keys = KeyTree::open(dir, &for_keys, entropy.clone()).map_err(|error| LifecycleError::new(&error))?;
+    let keys = Arc::new(keys);
+    let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
+        .map_err(|error: ServiceError| LifecycleError::new(&error))?;
+    Ok(Files { identity, store, keys, audit })
+}
+
+fn check_member(configured: MemberId, identity: &Identity) -> Result<(), LifecycleError> {
+    let member = identity.card.card().member;
+    if member == configured {
+        return Ok(());
+    }
+    Err(LifecycleError {
+        code: Code::new("CONFIG_OTHER_MEMBER"),
+        fault: Fault::Caller,
+        text: format!("the configuration is for {configured}, but the directory is the node of {member}"),
+    })
+}
+
+fn report(store: &EmbeddedStore) {
+    let report = store.report();
+    if let Some(rebuilt) = &report.rebuilt {
+        tracing::warn!(reason = ?rebuilt, "the view was built anew from the journal; nothing is lost");
+    }
+    if let Some(torn) = &report.recovered.torn {
+        tracing::warn!(file = %torn.file.display(), offset = torn.offset, "an unfinished record was cut off");
+    }
+    tracing::info!(replayed = report.replayed, rows = report.rows, "store opened");
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, LifecycleError> {
+    TcpListener::bind(address).await.map_err(|error| LifecycleError::listen(address, &error))
+}
+
+fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net::SocketAddr {
+    listener.local_addr().unwrap_or(configured)
+}
+
+/// Takes replaced certificates at SIGHUP; a pair that does not match is refused and the old one kept.
+async fn keep(peers: IdentityHandle, operators: IdentityHandle, dir: PathBuf) {
+    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let dir = dir.clone();
+        let loaded = tokio::task::spawn_blocking(move || crate::identity::TlsIdentities::load(&dir)).await;
+        match loaded {
+            Ok(Ok(renewed)) => {
+                peers.replace(renewed.node);
+                operators.replace(renewed.operators);
+                tracing::info!("certificates reloaded");
+            }
+            Ok(Err(error)) => tracing::error!(code = %error.code(), "certificates were not reloaded: {error}"),
+            Err(_) => tracing::error!("certificates were not reloaded"),
+        }
+    }
+}
