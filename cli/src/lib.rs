@@ -7,6 +7,8 @@
 
 mod commands;
 mod context;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod error;
 mod exit;
 mod files;
@@ -34,6 +36,11 @@ pub fn command() -> clap::Command {
 ///
 /// The exit statuses are listed at the end of `eads --help` and stay stable.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    #[cfg(feature = "demo")]
+    if let Some(exit) = demo::as_node(&args) {
+        return exit;
+    }
     let options = match Options::try_parse_from(args) {
         Ok(options) => options,
         Err(refusal) => {

@@ -20,7 +20,7 @@ const MAY_SEE: &[(&str, &[&str])] = &[
 
 /// The only places where protobuf types may be named.
 const WIRE: &[&str] =
-    &["proto/", "node/domain/src/wire/", "node/edge/src/grpc/", "node/edge/src/server/", "cli/", "tests/"];
+    &["proto/", "node/domain/src/wire/", "node/edge/src/grpc/", "node/edge/src/server/", "node/edge/src/tls/tests/", "cli/", "tests/"];
 
 const MAX_LINES: usize = 500;
 

@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// The registers, own and held.
     #[command(subcommand)]
     Register(register::Options),
+    /// Starts a federation of invented member states on this machine and lets it do its work.
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::Options),
     /// Prints the completion script of a shell.
     Completions(shell::CompletionsOptions),
     /// Writes a man page for every command into a directory.
@@ -61,6 +64,8 @@ impl Command {
             Self::Search(options) => options.run(context).await,
             Self::Audit(options) => options.run(context).await,
             Self::Register(options) => options.run(context).await,
+            #[cfg(feature = "demo")]
+            Self::Demo(options) => options.run(context).await,
             Self::Completions(options) => options.run(context),
             Self::Man(options) => options.run(context),
         }

@@ -68,10 +68,8 @@ impl<'a> Narrator<'a> {
             took_ms: 0,
             held: false,
         });
-        self.page(|page| {
-            page.line("");
-            page.heading(&format!("{number}  {title}"));
-        })
+        self.say("", Tone::Plain)?;
+        self.page(|page| page.heading(&format!("{number}  {title}")))
     }
 
     /// Something that happened.
@@ -106,9 +104,9 @@ impl<'a> Narrator<'a> {
 
     /// Which step is under way, for an error.
     pub(super) fn place(&self) -> String {
-        self.steps.last().map_or_else(|| "before the first step".to_owned(), |step| {
-            format!("step {} ({})", step.number, step.title)
-        })
+        self.steps
+            .last()
+            .map_or_else(|| "before the first step".to_owned(), |step| format!("step {} ({})", step.number, step.title))
     }
 
     /// The whole, at the end, whether it held or not.
@@ -120,14 +118,8 @@ impl<'a> Narrator<'a> {
         profiles: &[String],
     ) -> Result<(), CliError> {
         let took = self.started.elapsed();
-        let view = DemoView {
-            held,
-            members,
-            directory,
-            took_ms: whole_milliseconds(took),
-            steps: &self.steps,
-            profiles,
-        };
+        let view =
+            DemoView { held, members, directory, took_ms: whole_milliseconds(took), steps: &self.steps, profiles };
         self.out.emit(&view, |page| {
             if held {
                 page.line("");

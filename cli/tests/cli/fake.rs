@@ -171,7 +171,7 @@ impl RecordService for Services {
                     received.extend(chunk);
                 }
             }
-            let bytes_done = resume_at + received.len() as u64;
+            let bytes_done = received.len() as u64;
             services.script().received = received;
             let last =
                 proto::ImportRecordsResponse { bytes_done, inserted: 2, rejected, done: true, ..Default::default() };

@@ -314,7 +314,7 @@ fn a_record_import_goes_on_where_the_node_says() {
         ],
     );
     insta::assert_snapshot!("record-import", transcript(home.path(), &output));
-    assert_eq!(fake.script().received, b"-name\nk1,Example\nk2,Sample\n");
+    assert_eq!(fake.script().received, b"key,family-name\nk1,Example\nk2,Sample\n");
     let rejects = fs::read_to_string(home.path().join("rejects.csv")).expect("rejects");
     assert_eq!(rejects, "line,key,code,reason\n3,k3,FIELD_TYPE,no\n");
 }

@@ -1,8 +1,15 @@
 //! Which role may call which method of the operator interface. What is not in the table is refused.
 
+use std::future::Future;
+
+use eads_domain::code::Coded as _;
+use eads_domain::id::RequestId;
 use eads_domain::operator::{Operator, Role};
 
+use crate::audit::{Actor, Entry, EntryKind};
+use crate::context::Call;
 use crate::error::ServiceError;
+use crate::node::Node;
 
 use Role::{Administrator, Approver, Auditor, Issuer, Officer};
 
@@ -32,6 +39,78 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("ListAuditEntries", &[Auditor]),
     ("VerifyAudit", &[Auditor, Administrator]),
 ];
+
+impl Node {
+    /// Lets the holder of a client certificate of this node's operator CA call `method`. A refusal is written
+    /// down before it is answered.
+    ///
+    /// # Errors
+    /// `OPERATOR_*` for a certificate that names no operator of this member, `ROLE_REQUIRED`, `METHOD_UNKNOWN`.
+    pub async fn admit(&self, certificate: &[u8], request: RequestId, method: &str) -> Result<Call, ServiceError> {
+        let operator = Operator::from_certificate(certificate);
+        let (actor, admitted) = match operator {
+            Ok(operator) => {
+                let call = Call { operator, certificate: certificate.to_vec(), request };
+                let admitted = if call.operator.member == self.member {
+                    authorise(&call.operator, method)
+                } else {
+                    Err(ServiceError::denied(
+                        "OPERATOR_OTHER_MEMBER",
+                        "the certificate names an operator of another member",
+                    ))
+                };
+                (call.actor(), admitted.map(|()| call))
+            }
+            Err(error) => {
+                let unknown = Actor::Operator { name: "(unreadable certificate)".to_owned(), roles: Vec::new() };
+                (unknown, Err(ServiceError::denied_by(error)))
+            }
+        };
+        if let Err(error) = &admitted {
+            self.write_refusal(actor, request, method, error).await?;
+        }
+        admitted
+    }
+
+    /// Writes down that a call of `operation` was refused before it became one of a use case: an auditor sees
+    /// what was tried.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn refused(&self, call: &Call, operation: &str, error: &ServiceError) -> Result<(), ServiceError> {
+        self.write_refusal(call.actor(), call.request, operation, error).await
+    }
+
+    async fn write_refusal(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        operation: &str,
+        error: &ServiceError,
+    ) -> Result<(), ServiceError> {
+        let entry = Entry::new(EntryKind::Event, self.clock.now(), request, actor, operation);
+        self.audit.event(entry, error.code().as_str()).await
+    }
+
+    /// Does `work`, which reads something without a use case of its own, between an intent and its outcome.
+    ///
+    /// # Errors
+    /// Those of `work`, and `AUDIT_UNAVAILABLE`.
+    pub async fn audited<T>(
+        &self,
+        call: &Call,
+        operation: &'static str,
+        subject: Option<String>,
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
+        let mut entry = self.entry(call, operation);
+        entry.subject = subject;
+        let intent = self.audit.intent(entry).await?;
+        let outcome = work.await;
+        self.audit.close(intent, &outcome).await?;
+        outcome
+    }
+}
 
 /// Lets `operator` call `method`, or refuses.
 ///

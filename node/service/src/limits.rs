@@ -21,6 +21,10 @@ pub struct Limits {
     pub purge_gather: Duration,
     /// Between two looks for ended validities.
     pub expiry_interval: Duration,
+    /// Between two anchors of the audit log in the register.
+    pub anchor_interval: Duration,
+    /// Between two entries that tell how many questions of a peer were refused.
+    pub refusals_interval: Duration,
     /// The most hits of one answer.
     pub hits: usize,
     /// The most candidates that one name query may examine.
@@ -48,6 +52,8 @@ impl Default for Limits {
             backoff: (Duration::from_millis(200), Duration::from_secs(60)),
             purge_gather: Duration::from_millis(100),
             expiry_interval: Duration::from_secs(5),
+            anchor_interval: Duration::from_secs(3600),
+            refusals_interval: Duration::from_secs(60),
             hits: 20,
             search_budget: 100_000,
             view_age_seconds: 3600,

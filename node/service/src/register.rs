@@ -310,8 +310,16 @@ impl Node {
                 head.last_urgent = head.next + 1;
             }
             head.next += 1;
-            let holding =
-                Holding { notice, action, version, digest: statement.digest(), slots, sent_at: now, receipt: None };
+            let holding = Holding {
+                notice,
+                action,
+                version,
+                digest: statement.digest(),
+                slots,
+                sent_at: now,
+                receipt: None,
+                undelivered: false,
+            };
             rows::put(batch, area::HOLDING, &area::index_member(index, peer), &holding)?;
         }
         Ok(())

@@ -190,6 +190,16 @@ pub struct Holding {
     pub sent_at: Timestamp,
     /// The latest receipt.
     pub receipt: Option<HoldingReceipt>,
+    /// The content was gone before the peer could take it: it never held any, and owes no receipt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undelivered: bool,
+}
+
+impl Holding {
+    /// Whether the peer still owes a receipt.
+    pub const fn awaits_receipt(&self) -> bool {
+        self.receipt.is_none() && !self.undelivered
+    }
 }
 
 /// The latest receipt of a holding.

@@ -59,7 +59,7 @@ pub struct Disclosure {
     pub openings: ::prost::alloc::vec::Vec<SlotOpening>,
     #[prost(message, repeated, tag = "4")]
     pub commitments: ::prost::alloc::vec::Vec<SlotCommitment>,
-    /// Retract only: the bytes behind the payload's `detail`, (u64 index, u64 slots still allowed) each.
+    /// Retractions, key changes and anchors: the bytes behind the payload's `detail`, (u64 index, u64 slots still allowed) each.
     #[prost(bytes = "vec", tag = "5")]
     pub detail: ::prost::alloc::vec::Vec<u8>,
 }
@@ -1308,7 +1308,8 @@ pub struct ImportRecordsResponse {
     pub unchanged: u64,
     #[prost(message, repeated, tag = "5")]
     pub rejected: ::prost::alloc::vec::Vec<ImportRejection>,
-    /// Where a run of the same file continues: bytes to skip. Sent first.
+    /// Bytes that an interrupted run of the same file has dealt with already. Sent first; the file is sent from its
+    /// start all the same, since its header says what the rest means.
     #[prost(uint64, tag = "6")]
     pub resume_at: u64,
     #[prost(bool, tag = "7")]

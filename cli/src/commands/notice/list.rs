@@ -249,8 +249,12 @@ impl StatusPage {
         if !matches!(self.notice.state.as_str(), "withdrawn" | "expired") {
             return;
         }
-        let owing: Vec<&HolderView> =
-            self.holders.iter().filter(|holder| !matches!(holder.state.as_str(), "purged" | "rejected")).collect();
+        // Suspensions and withdrawals carry nothing about the subject: only contents are purged.
+        let owes = |holder: &&HolderView| {
+            matches!(holder.action.as_str(), "issue" | "amend")
+                && !matches!(holder.state.as_str(), "purged" | "rejected" | "undelivered")
+        };
+        let owing: Vec<&HolderView> = self.holders.iter().filter(owes).collect();
         if owing.is_empty() {
             page.toned("Every holder has receipted that it has purged its copy.", Tone::Good);
         }
@@ -264,7 +268,7 @@ impl StatusPage {
 impl HolderView {
     fn tone(&self) -> Tone {
         match self.state.as_str() {
-            "accepted" | "delivered" | "purged" => Tone::Good,
+            "accepted" | "delivered" | "purged" | "undelivered" => Tone::Good,
             "rejected" => Tone::Bad,
             _ => Tone::Caution,
         }

@@ -1,6 +1,5 @@
 //! `eads record import`: a file of records, streamed, with progress, rejections and resumption.
 
-use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -117,7 +116,7 @@ impl Options {
             context.out.note(&format!("an earlier run was interrupted: going on at {}", bytes(resumed_at)));
         }
         let bar = bar(context, total, resumed_at);
-        let sending = tokio::spawn(send(self.file.clone(), resumed_at, sender));
+        let sending = tokio::spawn(send(self.file.clone(), sender));
         let mut view = ImportView { source: self.source.clone(), bytes: total, resumed_at, ..ImportView::default() };
         let followed = follow(first, &mut progress, node.timeout(), &bar, rejects.as_mut(), &mut view).await;
         bar.finish_and_clear();
@@ -180,10 +179,9 @@ async fn follow(
 }
 
 /// Sends the file's bytes from `start` on; stops quietly when the node no longer listens.
-async fn send(path: PathBuf, start: u64, sender: mpsc::Sender<proto::ImportRecordsRequest>) -> Result<(), FileError> {
+async fn send(path: PathBuf, sender: mpsc::Sender<proto::ImportRecordsRequest>) -> Result<(), FileError> {
     let unreadable = |cause| FileError::Unreadable { path: path.clone(), cause };
     let mut file = File::open(&path).await.map_err(unreadable)?;
-    file.seek(SeekFrom::Start(start)).await.map_err(unreadable)?;
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let read = file.read(&mut chunk).await.map_err(unreadable)?;

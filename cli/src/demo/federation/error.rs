@@ -84,6 +84,11 @@ impl FederationError {
         Self::Machine { what: what.into(), cause }
     }
 
+    /// Something of `member` that could not be made.
+    pub fn not_made(member: MemberId, what: &'static str, error: &(impl Coded + ?Sized)) -> Self {
+        Self::NotMade { member, what, code: error.code().as_str().to_owned(), text: error.to_string() }
+    }
+
     /// What `member` was expected to show and what it showed.
     pub fn unexpected(member: MemberId, expected: impl Into<String>, found: impl std::fmt::Display) -> Self {
         Self::Unexpected { member, expected: expected.into(), found: found.to_string() }

@@ -89,8 +89,7 @@ impl MemberNode {
         let roles: Roles = roles.iter().copied().collect();
         let authority = Authority::open(&self.dir, AuthorityKind::Operators, self.member, &self.read_passphrase()?)
             .map_err(|error| not_made(&error))?;
-        let issued =
-            authority.issue_operator(&operator, roles, SystemClock.now()).map_err(|error| not_made(&error))?;
+        let issued = authority.issue_operator(&operator, roles, SystemClock.now()).map_err(|error| not_made(&error))?;
         let dir = self.dir.join("profiles").join(name);
         let model = self.dir.join("profiles").join("issuer");
         let written = fs::create_dir(&dir)
@@ -124,7 +123,8 @@ impl MemberNode {
     /// As [`MemberNode::start`].
     pub async fn start_with(&mut self, arguments: &[&str]) -> Result<(), FederationError> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
-        let log = log.map_err(|cause| FederationError::machine(format!("cannot write {}", self.log.display()), cause))?;
+        let log =
+            log.map_err(|cause| FederationError::machine(format!("cannot write {}", self.log.display()), cause))?;
         let mut command = Command::new(&self.programs.node.0);
         command.args(&self.programs.node.1).arg("run").arg("--dir").arg(&self.dir);
         command.arg("--passphrase-file").arg(&self.passphrase).arg("--until-stdin-closes").args(arguments);
@@ -190,9 +190,8 @@ impl MemberNode {
         Passphrase::obtain(Some(&self.passphrase)).map_err(|error| self.not_made("the passphrase", &error))
     }
 
-    fn not_made(&self, what: &'static str, error: &(impl Coded + ?Sized)) -> FederationError {
-        let (code, text) = (error.code().as_str().to_owned(), error.to_string());
-        FederationError::NotMade { member: self.member, what, code, text }
+    pub(super) fn not_made(&self, what: &'static str, error: &(impl Coded + ?Sized)) -> FederationError {
+        FederationError::not_made(self.member, what, error)
     }
 }
 

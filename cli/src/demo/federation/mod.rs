@@ -16,13 +16,13 @@ mod waiting;
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eads_domain::card::{DisplayName, Standing};
+use eads_domain::card::{CardError, Standing};
 use eads_domain::clock::SystemClock;
-use eads_domain::code::Coded;
 use eads_domain::entropy::{Entropy, SystemEntropy, random};
 use eads_domain::id::MemberId;
 use eads_node::identity::{KeyCost, Passphrase};
@@ -86,7 +86,11 @@ impl Federation {
     ///
     /// # Errors
     /// [`FederationError`]; what was made so far stays in `dir`.
-    pub async fn create(programs: &Programs, dir: &Path, participants: &[Participant]) -> Result<Self, FederationError> {
+    pub async fn create(
+        programs: &Programs,
+        dir: &Path,
+        participants: &[Participant],
+    ) -> Result<Self, FederationError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         prepare(dir)?;
         let words = hex::encode(random::<16>(&*entropy));
@@ -114,41 +118,20 @@ impl Federation {
                 passphrase: passphrase.clone(),
                 process: None,
             };
-            let refused = |error: &dyn Coded| FederationError::NotMade {
-                member: *member,
-                what: "the node",
-                code: error.code().as_str().to_owned(),
-                text: error.to_string(),
-            };
             let display_name = format!("National police of {name} (demonstration)");
-            let options = InitOptions {
-                member: *member,
-                dir: node.dir.clone(),
-                display_name: display_name.parse::<DisplayName>().map_err(|error| refused(&error))?,
-                standing: Standing::Member,
-                peer_listen,
-                operator_listen,
-                endpoints: vec![peer_listen.to_string().parse().map_err(|error: eads_domain::card::CardError| refused(&error))?],
-                duty_contacts: vec![
-                    "duty officer, by nobody's telephone"
-                        .parse()
-                        .map_err(|error: eads_domain::card::CardError| refused(&error))?,
-                ],
-                passphrase: Passphrase::new(words.clone().into_bytes()).map_err(|error| refused(&error))?,
-                cost: KeyCost::Tests,
-            };
-            let entropy = entropy.clone();
-            making.push((node, tokio::task::spawn_blocking(move || init(&options, &SystemClock, &entropy).map(drop))));
+            let options = options(&node, operator_listen, &display_name, &words)?;
+            making.push((node, options));
         }
+        // On the spot: work that went on elsewhere could write into a directory that is being removed.
+        let made = std::thread::scope(|scope| {
+            let making = making.iter().map(|(_, options)| scope.spawn(|| init(options, &SystemClock, &entropy)));
+            let making: Vec<_> = making.collect();
+            making.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
         let mut nodes = Vec::new();
-        for (node, made) in making {
-            let made = made.await.map_err(|cause| FederationError::machine("cannot make a node", cause.into()))?;
-            made.map_err(|error| FederationError::NotMade {
-                member: node.member,
-                what: "the node",
-                code: error.code().as_str().to_owned(),
-                text: error.to_string(),
-            })?;
+        for ((node, _), made) in making.into_iter().zip(made) {
+            let stopped = |_| FederationError::machine("cannot make a node", std::io::Error::other("it stopped"));
+            made.map_err(stopped)?.map_err(|error| node.not_made("the node", &error))?;
             nodes.push(node);
         }
         Ok(Self { dir: dir.to_owned(), nodes })
@@ -232,15 +215,38 @@ impl Drop for Federation {
     }
 }
 
+/// What the node is to be.
+fn options(
+    node: &MemberNode,
+    operator_listen: SocketAddr,
+    display_name: &str,
+    words: &str,
+) -> Result<InitOptions, FederationError> {
+    let unfit = |error: CardError| node.not_made("the card", &error);
+    let passphrase = Passphrase::new(words.as_bytes().to_vec());
+    Ok(InitOptions {
+        member: node.member,
+        dir: node.dir.clone(),
+        display_name: display_name.parse().map_err(unfit)?,
+        standing: Standing::Member,
+        peer_listen: node.peers,
+        operator_listen,
+        endpoints: vec![node.peers.to_string().parse().map_err(unfit)?],
+        duty_contacts: vec!["duty officer, by nobody's telephone".parse().map_err(unfit)?],
+        passphrase: passphrase.map_err(|error| node.not_made("the passphrase", &error))?,
+        cost: KeyCost::Tests,
+    })
+}
+
 fn prepare(dir: &Path) -> Result<(), FederationError> {
     let unfit = |why| FederationError::Directory { path: dir.to_owned(), why };
     if dir.to_str().is_none() {
         return Err(unfit("its path is not UTF-8 text"));
     }
     let cannot = |cause| FederationError::machine(format!("cannot make {}", dir.display()), cause);
-    match fs::read_dir(dir) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
-        Ok(_) => Err(unfit("it is not empty")),
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(unfit("it is not empty")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             use std::os::unix::fs::DirBuilderExt as _;
             fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(cannot)

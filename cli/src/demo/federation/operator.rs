@@ -122,10 +122,9 @@ fn why(output: &Value, stderr: &[u8]) -> (Option<String>, String) {
     let listed = output.as_array().into_iter().flatten().find(|item| item["error"].is_object());
     let error = document.as_ref().map(|document| &document["error"]).or_else(|| listed.map(|item| &item["error"]));
     match error.filter(|error| error.is_object()) {
-        Some(error) => (
-            error["code"].as_str().map(str::to_owned),
-            error["text"].as_str().unwrap_or_default().to_owned(),
-        ),
+        Some(error) => {
+            (error["code"].as_str().map(str::to_owned), error["text"].as_str().unwrap_or_default().to_owned())
+        }
         None => (None, words.trim().to_owned()),
     }
 }

@@ -50,10 +50,7 @@ impl Federation {
     /// # Errors
     /// [`FederationError`] for the first command that fails, the first code that differs, and the first acceptance
     /// that takes effect too early or not at all.
-    pub async fn peer_all(
-        &self,
-        terms: impl Fn(MemberId, MemberId) -> Terms,
-    ) -> Result<Ceremony, FederationError> {
+    pub async fn peer_all(&self, terms: impl Fn(MemberId, MemberId) -> Terms) -> Result<Ceremony, FederationError> {
         let exchange = self.dir().join("exchange");
         let cannot = |cause| FederationError::machine(format!("cannot write {}", exchange.display()), cause);
         fs::create_dir_all(&exchange).map_err(cannot)?;
@@ -86,8 +83,11 @@ impl Federation {
     /// # Errors
     /// [`FederationError::Unexpected`] for the first node that does not.
     pub async fn connected(&self) -> Result<(), FederationError> {
-        let waiting = self.nodes().iter().map(|node| self.follows(node, CONNECTED_WITHIN));
-        futures::future::try_join_all(waiting).await.map(drop)
+        // One after the other: all have to be connected anyway, and asking all at once only keeps them busy.
+        for node in self.nodes() {
+            self.follows(node, CONNECTED_WITHIN).await?;
+        }
+        Ok(())
     }
 
     /// Waits until one node follows every other one.

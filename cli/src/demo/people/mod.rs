@@ -35,6 +35,8 @@ impl Wanted {
     pub(super) const ASKED: &str = "WIRATAMA surya bagaskara";
     /// The number of the passport.
     pub(super) const PASSPORT: &str = "X7301948";
+    /// A telephone number, which not every peer is shown.
+    pub(super) const PHONE: &str = "+62 800 0000 417";
 
     /// The draft of the red notice; `armed` is what becomes known later.
     pub(super) fn draft(armed: bool) -> String {
@@ -60,13 +62,14 @@ birth-date = 1984-07-19
 sex = "M"
 nationalities = ["ID"]
 documents = [{{ type = "passport", number = "{passport}", country = "ID" }}]
-phones = ["+62 800 0000 417"]
+phones = ["{phone}"]
 height-cm = 171
 warrants = [{{ country = "ID", charge = "Online fraud", penalty = "up to 6 years", reference = "DEMO/2026/17" }}]
 offences = ["online-scam"]
 {warning}summary = "{summary}"
 "#,
-            passport = Self::PASSPORT
+            passport = Self::PASSPORT,
+            phone = Self::PHONE
         )
     }
 
@@ -91,7 +94,7 @@ document-type = "passport"
 number = "{number}"
 country = "TH"
 document-reason = "stolen"
-event-date = 2026-03
+event-date = "2026-03"
 "#
     )
 }

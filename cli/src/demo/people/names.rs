@@ -80,13 +80,7 @@ static MALAYSIA: Names = Names {
         ("Noraini", "نورعيني"),
         ("Zainab", "زينب"),
     ],
-    men: [
-        ("Ahmad", "احمد"),
-        ("Azlan", "ازلن"),
-        ("Faizal", "فيصل"),
-        ("Hafiz", "حافظ"),
-        ("Zulkifli", "ذوالکفل"),
-    ],
+    men: [("Ahmad", "احمد"), ("Azlan", "ازلن"), ("Faizal", "فيصل"), ("Hafiz", "حافظ"), ("Zulkifli", "ذوالکفل")],
 };
 
 static THAILAND: Names = Names {
@@ -101,20 +95,8 @@ static THAILAND: Names = Names {
         ("Khamkaew", "คำแก้ว"),
         ("Suwannarat", "สุวรรณรัตน์"),
     ],
-    women: [
-        ("Malee", "มาลี"),
-        ("Suda", "สุดา"),
-        ("Kanya", "กัญญา"),
-        ("Pimchanok", "พิมพ์ชนก"),
-        ("Ratree", "ราตรี"),
-    ],
-    men: [
-        ("Somchai", "สมชาย"),
-        ("Somsak", "สมศักดิ์"),
-        ("Prasert", "ประเสริฐ"),
-        ("Wichai", "วิชัย"),
-        ("Anan", "อนันต์"),
-    ],
+    women: [("Malee", "มาลี"), ("Suda", "สุดา"), ("Kanya", "กัญญา"), ("Pimchanok", "พิมพ์ชนก"), ("Ratree", "ราตรี")],
+    men: [("Somchai", "สมชาย"), ("Somsak", "สมศักดิ์"), ("Prasert", "ประเสริฐ"), ("Wichai", "วิชัย"), ("Anan", "อนันต์")],
 };
 
 static SINGAPORE: Names = Names {
@@ -129,20 +111,8 @@ static SINGAPORE: Names = Names {
         ("Koh", "许"),
         ("Teo", "张"),
     ],
-    women: [
-        ("Jia Hui", "佳慧"),
-        ("Mei Ling", "美玲"),
-        ("Xiu Ying", "秀英"),
-        ("Li Na", "丽娜"),
-        ("Shu Fen", "淑芬"),
-    ],
-    men: [
-        ("Wei Ming", "伟明"),
-        ("Kok Leong", "国良"),
-        ("Zhi Hao", "志豪"),
-        ("Jun Jie", "俊杰"),
-        ("Boon Huat", "文发"),
-    ],
+    women: [("Jia Hui", "佳慧"), ("Mei Ling", "美玲"), ("Xiu Ying", "秀英"), ("Li Na", "丽娜"), ("Shu Fen", "淑芬")],
+    men: [("Wei Ming", "伟明"), ("Kok Leong", "国良"), ("Zhi Hao", "志豪"), ("Jun Jie", "俊杰"), ("Boon Huat", "文发")],
 };
 
 static PHILIPPINES: Names = Names {
@@ -201,20 +171,8 @@ static CAMBODIA: Names = Names {
         ("Mao", "ម៉ៅ"),
         ("Prak", "ប្រាក់"),
     ],
-    women: [
-        ("Sopheap", "សុភាព"),
-        ("Bopha", "បុប្ផា"),
-        ("Channary", "ចាន់ណារី"),
-        ("Sreymom", "ស្រីមុំ"),
-        ("Kunthea", "គន្ធា"),
-    ],
-    men: [
-        ("Dara", "ដារ៉ា"),
-        ("Vuthy", "វុទ្ធី"),
-        ("Sothea", "សុធា"),
-        ("Kosal", "កុសល"),
-        ("Rithy", "រិទ្ធី"),
-    ],
+    women: [("Sopheap", "សុភាព"), ("Bopha", "បុប្ផា"), ("Channary", "ចាន់ណារី"), ("Sreymom", "ស្រីមុំ"), ("Kunthea", "គន្ធា")],
+    men: [("Dara", "ដារ៉ា"), ("Vuthy", "វុទ្ធី"), ("Sothea", "សុធា"), ("Kosal", "កុសល"), ("Rithy", "រិទ្ធី")],
 };
 
 static LAOS: Names = Names {
@@ -229,20 +187,8 @@ static LAOS: Names = Names {
         ("Chanthavong", "ຈັນທະວົງ"),
         ("Douangdala", "ດວງດາລາ"),
     ],
-    women: [
-        ("Vilay", "ວິໄລ"),
-        ("Chanthala", "ຈັນທະລາ"),
-        ("Noy", "ນ້ອຍ"),
-        ("Dalavanh", "ດາລາວັນ"),
-        ("Manivanh", "ມະນີວັນ"),
-    ],
-    men: [
-        ("Somphone", "ສົມພອນ"),
-        ("Khamla", "ຄຳຫຼ້າ"),
-        ("Bounmy", "ບຸນມີ"),
-        ("Phonesavanh", "ໂພນສະຫວັນ"),
-        ("Souk", "ສຸກ"),
-    ],
+    women: [("Vilay", "ວິໄລ"), ("Chanthala", "ຈັນທະລາ"), ("Noy", "ນ້ອຍ"), ("Dalavanh", "ດາລາວັນ"), ("Manivanh", "ມະນີວັນ")],
+    men: [("Somphone", "ສົມພອນ"), ("Khamla", "ຄຳຫຼ້າ"), ("Bounmy", "ບຸນມີ"), ("Phonesavanh", "ໂພນສະຫວັນ"), ("Souk", "ສຸກ")],
 };
 
 static MYANMAR: Names = Names {
@@ -258,13 +204,7 @@ static MYANMAR: Names = Names {
         ("Thein", "သိန်း"),
     ],
     women: [("Su", "စု"), ("Thida", "သီတာ"), ("Khin", "ခင်"), ("Hnin", "နှင်း"), ("Nilar", "နီလာ")],
-    men: [
-        ("Aung", "အောင်"),
-        ("Kyaw", "ကျော်"),
-        ("Min", "မင်း"),
-        ("Zaw", "ဇော်"),
-        ("Htet", "ထက်"),
-    ],
+    men: [("Aung", "အောင်"), ("Kyaw", "ကျော်"), ("Min", "မင်း"), ("Zaw", "ဇော်"), ("Htet", "ထက်")],
 };
 
 static BRUNEI: Names = Names {
@@ -279,20 +219,8 @@ static BRUNEI: Names = Names {
         ("Yahya", "يحيى"),
         ("Damit", "دامت"),
     ],
-    women: [
-        ("Salmah", "سلمى"),
-        ("Khadijah", "خديجه"),
-        ("Nurul", "نورول"),
-        ("Rokiah", "رقيه"),
-        ("Halimah", "حليمه"),
-    ],
-    men: [
-        ("Hamzah", "حمزه"),
-        ("Rashid", "رشيد"),
-        ("Khairul", "خيرول"),
-        ("Amin", "امين"),
-        ("Luqman", "لقمان"),
-    ],
+    women: [("Salmah", "سلمى"), ("Khadijah", "خديجه"), ("Nurul", "نورول"), ("Rokiah", "رقيه"), ("Halimah", "حليمه")],
+    men: [("Hamzah", "حمزه"), ("Rashid", "رشيد"), ("Khairul", "خيرول"), ("Amin", "امين"), ("Luqman", "لقمان")],
 };
 
 static TIMOR_LESTE: Names = Names {

@@ -149,7 +149,11 @@ async fn cut_on_change(node: &Node, registry: &ConnectionRegistry, shutdown: &Ca
         }
         let now = terms(node);
         for (member, before) in &known {
-            if now.get(member) != Some(before) {
+            let after = now.get(member);
+            let is_recall = |terms: &(PeerState, Hash)| terms.0 == PeerState::RecallOnly;
+            // Who is removed was cut with the removal; a second cut would only hit its return for recall.
+            let removed = !is_recall(before) && after.is_some_and(is_recall);
+            if after != Some(before) && !removed {
                 registry.cut(*member);
             }
         }

@@ -25,12 +25,12 @@ pub struct Intent {
     entry: Entry,
 }
 
-/// The log.
-#[derive(Debug)]
+/// The log. Clones are the same log.
+#[derive(Clone, Debug)]
 pub struct AuditLog {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
-    day_keys: DayKeys,
+    day_keys: Arc<DayKeys>,
 }
 
 /// An entry as it is listed.
@@ -68,7 +68,7 @@ impl AuditLog {
     /// `JOURNAL_DAMAGED` when it was changed by anything but this log.
     pub fn open(dir: &Path, keys: Arc<KeyTree>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let (journal, _recovered) = Journal::open(dir, JournalOptions::new(LABEL))?;
-        Ok(Self { journal: Arc::new(journal), clock, day_keys: DayKeys::new(keys) })
+        Ok(Self { journal: Arc::new(journal), clock, day_keys: Arc::new(DayKeys::new(keys)) })
     }
 
     /// Seals what was asked under the key of the day, for an entry's `sealed_query`.
@@ -126,6 +126,23 @@ impl AuditLog {
         self.append(&entry).await.map(drop)
     }
 
+    /// The last entry's sequence and the chain after it.
+    pub(super) fn head(&self) -> (u64, Hash) {
+        let head = self.journal.head();
+        (head.sequence, head.chain)
+    }
+
+    /// Every entry in order.
+    pub(super) fn records(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(u64, Entry, Hash), ServiceError>>, ServiceError> {
+        let records = self.journal.replay(0)?;
+        Ok(records.map(|record| {
+            let record = record?;
+            Ok((record.sequence, parse(&record.payload)?, record.chain))
+        }))
+    }
+
     async fn append(&self, entry: &Entry) -> Result<u64, ServiceError> {
         let bytes = serde_json::to_vec(entry).map_err(|error| {
             ServiceError::internal("AUDIT_UNAVAILABLE", "an audit entry cannot be written").caused_by(error)
@@ -153,14 +170,13 @@ impl AuditLog {
     ) -> Result<Vec<Listed>, ServiceError> {
         let mut all = Vec::new();
         let mut finished = BTreeSet::new();
-        for record in self.journal.replay(0)? {
-            let record = record?;
-            let entry = parse(&record.payload)?;
+        for record in self.records()? {
+            let (sequence, entry, chain) = record?;
             finished.extend(entry.intent);
-            let wanted = after.is_none_or(|after| record.sequence > after)
-                && request.is_none_or(|request| entry.request == request);
+            let wanted =
+                after.is_none_or(|after| sequence > after) && request.is_none_or(|request| entry.request == request);
             if wanted && (newest || all.len() < limit) {
-                all.push((record.sequence, entry, record.chain));
+                all.push((sequence, entry, chain));
             }
             if newest && all.len() > limit.saturating_mul(2) {
                 all.drain(..all.len() - limit);
@@ -184,16 +200,13 @@ impl AuditLog {
     pub fn verify(&self) -> AuditVerification {
         let mut found = AuditVerification { entries: 0, finding: None, head: Hash::from_bytes([0; 32]), unfinished: 0 };
         let mut open = BTreeSet::new();
-        let records = match self.journal.replay(0) {
+        let records = match self.records() {
             Ok(records) => records,
             Err(error) => return AuditVerification { finding: Some((0, error.to_string())), ..found },
         };
-        for record in records {
-            let checked = record.map_err(|error| error.to_string()).and_then(|record| {
-                parse(&record.payload).map(|entry| (record.sequence, record.chain, entry)).map_err(|e| e.to_string())
-            });
+        for checked in records {
             match checked {
-                Ok((sequence, chain, entry)) => {
+                Ok((sequence, entry, chain)) => {
                     found.entries += 1;
                     found.head = chain;
                     match entry.kind {
@@ -205,8 +218,8 @@ impl AuditLog {
                         }
                     }
                 }
-                Err(finding) => {
-                    found.finding = Some((found.entries, finding));
+                Err(error) => {
+                    found.finding = Some((found.entries, error.to_string()));
                     break;
                 }
             }

@@ -7,6 +7,7 @@
 mod day_keys;
 mod entry;
 mod log;
+mod upkeep;
 
 pub use entry::{Actor, Entry, EntryKind, Shown};
 pub use log::{AuditLog, AuditVerification, Intent, Listed};

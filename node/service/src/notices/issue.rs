@@ -93,10 +93,12 @@ impl Node {
         }
         let audience = Audience::build(&draft.audience, &*self.entropy)?;
         let mut publications = vec![self.publication(draft, committed, &audience, deliveries.clone())];
+        let mut narrowed = Vec::new();
         let dropped: Vec<MemberId> = head.iter().flat_map(|head| &head.ever_sent).copied().collect();
         let dropped: Vec<MemberId> = dropped.into_iter().filter(|member| !draft.audience.contains(member)).collect();
-        if !dropped.is_empty() {
-            publications.push(self.retraction(draft.notice, draft.not_after, &dropped).await?);
+        if let Some((retraction, holdings)) = self.retraction(draft.notice, draft.not_after, &dropped).await? {
+            publications.push(retraction);
+            narrowed = holdings;
         }
         let mut removal = Batch::new();
         self.vault.delete(&mut removal, area::DRAFT, draft.id.as_bytes()).await?;
@@ -117,6 +119,9 @@ impl Node {
                 }
                 batch.put(area::EXPIRY, area::expiry(draft.not_after.as_unix(), self.member, draft.notice), []);
                 self.put_listed(batch, draft)?;
+                for (key, holding) in narrowed {
+                    rows::put(batch, area::HOLDING, &key, &holding)?;
+                }
                 batch.append(removal);
                 Ok(())
             })
@@ -229,29 +234,38 @@ impl Node {
         }
     }
 
-    /// A retraction of every content version of a notice from `members`.
+    /// A retraction of every content version of a notice from `members`, with their holdings as they are after
+    /// it; none if they hold nothing. Nothing of them is shown any more, not even to a peer that is far behind.
     pub(crate) async fn retraction(
         &self,
         notice: NoticeId,
         not_after: eads_domain::clock::Timestamp,
         members: &[MemberId],
-    ) -> Result<Publication, ServiceError> {
+    ) -> Result<Option<(Publication, Vec<(Vec<u8>, Holding)>)>, ServiceError> {
         let mut entries = Vec::new();
+        let mut holdings = Vec::new();
         for (index, version) in self.own_versions(notice).await? {
             if !version.action.describes_subject() {
                 continue;
             }
+            let before = holdings.len();
             for member in members {
                 let key = area::index_member(index, *member);
-                if rows::get::<Holding>(&*self.store, area::HOLDING, &key).await?.is_some() {
-                    entries.push((index, SlotSet::EMPTY));
-                    break;
+                let holding: Option<Holding> = rows::get(&*self.store, area::HOLDING, &key).await?;
+                if let Some(holding) = holding.filter(|holding| !holding.slots.is_empty()) {
+                    holdings.push((key, Holding { slots: SlotSet::EMPTY, ..holding }));
                 }
             }
+            if holdings.len() > before {
+                entries.push((index, SlotSet::EMPTY));
+            }
+        }
+        if entries.is_empty() {
+            return Ok(None);
         }
         let detail = RetractDetail::new(entries)?;
         let audience = Audience::build(members, &*self.entropy)?;
-        Ok(Publication {
+        let retraction = Publication {
             action: Action::Retract,
             notice,
             version: 0,
@@ -265,7 +279,8 @@ impl Node {
             detail_bytes: detail.encode(),
             key: self.keys.allocate()?,
             deliveries: members.iter().map(|member| (*member, SlotSet::EMPTY)).collect(),
-        })
+        };
+        Ok(Some((retraction, holdings)))
     }
 
     /// Every version of an own notice in order of its index.

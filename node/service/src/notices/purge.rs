@@ -139,8 +139,10 @@ impl Node {
                 let Some(holding) = rows::get::<Holding>(&*self.store, area::HOLDING, &key).await? else { continue };
                 let answered = holding.receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
                 let settled = match version.action.describes_subject() {
-                    true => matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected)),
-                    false => answered.is_some(),
+                    true => {
+                        holding.undelivered || matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected))
+                    }
+                    false => !holding.awaits_receipt(),
                 };
                 if !settled {
                     return Ok(());

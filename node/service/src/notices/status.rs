@@ -23,7 +23,7 @@ pub struct HolderView {
     pub version: u16,
     /// What it does.
     pub action: Action,
-    /// `sent`, or the status of the latest receipt.
+    /// `sent`, `undelivered` where the content was gone before it could be taken, or the latest receipt's status.
     pub state: &'static str,
     /// Of the receipt, or of the sending.
     pub since: Timestamp,
@@ -70,7 +70,11 @@ impl Node {
                     index,
                     version: version.version,
                     action: version.action,
-                    state: status.map_or("sent", ReceiptStatus::as_str),
+                    state: match status {
+                        Some(status) => status.as_str(),
+                        None if holding.undelivered => "undelivered",
+                        None => "sent",
+                    },
                     since: receipt.map_or(holding.sent_at, |receipt| receipt.at),
                     reason: receipt.map_or(0, |receipt| receipt.reason),
                     backups_until: receipt.map(|r| r.backups_until).filter(|at| at.as_unix() != 0),

@@ -5,10 +5,11 @@ use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::operator::Operator;
 use eads_domain::query::{Caution, HitState};
+use eads_domain::receipt::ReceiptStatus;
 use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_domain::value::Value;
-use eads_store::port::Scan;
+use eads_store::port::{Batch, Scan};
 use eads_store::vault::Sealed;
 
 use crate::area;
@@ -17,7 +18,7 @@ use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::peers::PeerState;
-use crate::rows::{self, Followed, HeldDecision, HeldNotice, Life, OwnNotice};
+use crate::rows::{self, Answered, Followed, HeldDecision, HeldNotice, Life, OwnNotice};
 use crate::stored::{ShownFields, StoredStatement};
 
 const PAGE: usize = 500;
@@ -185,6 +186,7 @@ impl Node {
             Ok(detail) => {
                 let shown = detail.values.iter().map(|(slot, _)| *slot).collect();
                 self.audit.outcome(&intent, "OK", vec![Shown { digest: detail.view.digest, slots: shown }]).await?;
+                self.delivered(&detail.view).await?;
             }
             Err(_) => self.audit.close(intent, &outcome).await?,
         }
@@ -223,6 +225,24 @@ impl Node {
             approver: approver.unwrap_or_default(),
             view,
         })
+    }
+
+    /// The owner of a held notice is told that an officer has seen it.
+    async fn delivered(&self, view: &NoticeView) -> Result<(), ServiceError> {
+        if view.owner == self.member {
+            return Ok(());
+        }
+        let _applying = self.applying.lock(view.owner).await;
+        let key = area::member_number(view.owner, view.index);
+        let answered: Option<Answered> = rows::get(&*self.store, area::ANSWERED, &key).await?;
+        if let Some(answered) = answered.filter(|answered| answered.status == ReceiptStatus::Accepted.as_byte()) {
+            let mut batch = Batch::new();
+            let delivered = Answered { status: ReceiptStatus::Delivered.as_byte(), at: self.clock.now(), ..answered };
+            self.owe_receipt(&mut batch, view.owner, view.index, &delivered)?;
+            self.store.commit(batch).await?;
+            self.receipts_due.send_modify(|due| *due += 1);
+        }
+        Ok(())
     }
 
     /// The content of an own notice, while it exists.

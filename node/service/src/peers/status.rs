@@ -90,7 +90,7 @@ impl Node {
             for (key, value) in &page {
                 let holding: Holding = rows::parse(value)?;
                 let member = key.last_chunk::<2>().and_then(|bytes| MemberId::from_bytes(*bytes).ok());
-                if let (Some(member), None) = (member, holding.receipt) {
+                if let Some(member) = member.filter(|_| holding.awaits_receipt()) {
                     *counts.entry(member).or_insert(0) += 1;
                 }
             }

@@ -159,12 +159,23 @@ impl RecordImport {
     /// # Errors
     /// `IMPORT_*` for a file that cannot be read with this mapping, or when the store cannot be written.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<Progress, ServiceError> {
+        let outcome = self.push_audited(bytes).await;
+        // A file that cannot be read ends the import; it can be begun again.
+        if outcome.is_err()
+            && let Some(intent) = self.intent.take()
+        {
+            self.node.audit.close(intent, &outcome).await?;
+        }
+        outcome?;
+        Ok(self.progress())
+    }
+
+    async fn push_audited(&mut self, bytes: &[u8]) -> Result<(), ServiceError> {
         let parsed = match &mut self.importer {
             Importer::Csv(importer) => importer.push(bytes),
             Importer::JsonLines(importer) => importer.push(bytes),
         };
-        self.take(parsed.map_err(ServiceError::from_coded)?).await?;
-        Ok(self.progress())
+        self.take(parsed.map_err(ServiceError::from_coded)?).await
     }
 
     /// The file has ended.

@@ -85,7 +85,7 @@ impl Node {
         entry.sealed_query = Some(self.audit.seal_query(&describe(query))?);
         let intent = self.audit.intent(entry).await?;
         let outcome = match agreement.admit(query) {
-            Ok(()) => self.find_own(query).await,
+            Ok(()) => self.find_own(query, Some(peer)).await,
             Err(refusal) => Err(ServiceError::denied_by(refusal)),
         };
         let Found { hits, shown, truncated } = match outcome {
@@ -111,6 +111,23 @@ impl Node {
         self.audit.outcome(&intent, if answer.hits.is_empty() { "NO-HIT" } else { "HIT" }, shown).await?;
         self.outcomes.keep(peer, asked, &answer);
         Ok(answer)
+    }
+}
+
+impl Node {
+    /// Writes down how many questions of each peer were refused by its rate since the last time.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn audit_refusals(&self) -> Result<(), ServiceError> {
+        for (peer, questions) in self.rates.refused() {
+            let request = RequestId::random(&*self.entropy);
+            let mut entry = Entry::new(EntryKind::Event, self.clock.now(), request, Actor::Peer(peer), "AnswerQuery");
+            entry.peer = Some(peer);
+            entry.subject = Some(format!("{questions} questions"));
+            self.audit.event(entry, "RATE_LIMITED").await?;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use eads_domain::id::{MemberId, RequestId};
 use eads_domain::query::{Answer, Hit, HitSource, Query};
 use eads_domain::register::SignedCheckpoint;
 use eads_domain::slot::SlotSet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::answer::describe;
 use super::local::Found;
@@ -121,8 +121,9 @@ impl Node {
         let query = Arc::new(search.query);
         let (answers, receiver) = mpsc::channel(peers.len() + 1);
         let request = call.request;
-        let asking = Asking { node: self, intent, query, request, answers };
-        tokio::spawn(asking.clone().own());
+        let own_first = watch::Sender::new(false);
+        let asking = Asking { node: self, intent, query, request, answers, own_given: own_first.subscribe() };
+        tokio::spawn(asking.clone().own(own_first));
         for peer in peers {
             tokio::spawn(asking.clone().peer(peer.member(), for_peers));
         }
@@ -154,10 +155,12 @@ struct Asking {
     query: Arc<Query>,
     request: RequestId,
     answers: mpsc::Sender<Result<SourceAnswer, ServiceError>>,
+    /// The own answer comes first, so that a reader knows whose node it talks to.
+    own_given: watch::Receiver<bool>,
 }
 
 impl Asking {
-    async fn own(self) {
+    async fn own(self, given: watch::Sender<bool>) {
         let started = tokio::time::Instant::now();
         let outcome = self.node.find_for_officer(&self.query).await;
         let mut answer = self.blank(self.node.member, started.elapsed());
@@ -176,9 +179,10 @@ impl Asking {
             }
         };
         self.deliver(answer, shown).await;
+        given.send_replace(true);
     }
 
-    async fn peer(self, member: MemberId, deadline: Duration) {
+    async fn peer(mut self, member: MemberId, deadline: Duration) {
         let started = tokio::time::Instant::now();
         let asked = async {
             match self.node.peers.get(member) {
@@ -220,20 +224,19 @@ impl Asking {
                 Vec::new()
             }
         };
+        // An own search that broke has ended the wait too.
+        let _ = self.own_given.wait_for(|given| *given).await;
         self.deliver(answer, shown).await;
     }
 
     /// An answer counts only if it is to this question, about the peer's own data, and signed as of a checkpoint.
-    fn check(&self, member: MemberId, answer: Answer) -> Result<Answer, LinkError> {
+    fn check(&self, member: MemberId, mut answer: Answer) -> Result<Answer, LinkError> {
         let wrong = |text: &str| LinkError::new(LinkFailure::Incompatible, "ANSWER_INVALID", text);
         if answer.request != self.request {
             return Err(wrong("the answer belongs to another request"));
         }
         if answer.hits.iter().any(|hit| hit.owner != member) {
             return Err(wrong("a hit is not the answering member's own"));
-        }
-        if answer.hits.len() > self.node.limits.hits {
-            return Err(wrong("more hits than can be asked for"));
         }
         if answer.hits.iter().any(|hit| hit.exercise != (self.query.exercise && hit.source == HitSource::Notice)) {
             return Err(wrong("exercise and real data are mixed"));
@@ -245,6 +248,8 @@ impl Asking {
             SignedCheckpoint::verify(&answer.checkpoint, member, card.register, &card.signing_key)
                 .map_err(|_| wrong("the checkpoint is not the answering member's"))?;
         }
+        answer.truncated |= answer.hits.len() > self.node.limits.hits;
+        answer.hits.truncate(self.node.limits.hits);
         Ok(answer)
     }
 

@@ -36,7 +36,7 @@ impl Found {
     /// The best `most`, best first.
     fn best(mut self, most: usize) -> Self {
         let mut both: Vec<(Hit, Shown)> = self.hits.into_iter().zip(self.shown).collect();
-        both.sort_by(|(a, _), (b, _)| b.score.cmp(&a.score));
+        both.sort_by_key(|(hit, _)| std::cmp::Reverse(hit.score));
         self.truncated |= both.len() > most;
         both.truncate(most);
         (self.hits, self.shown) = both.into_iter().unzip();
@@ -47,7 +47,7 @@ impl Found {
 impl Node {
     /// What an officer of this member may see: own notices, held ones, own records, with all their fields.
     pub(super) async fn find_for_officer(&self, query: &Query) -> Result<Found, ServiceError> {
-        let mut found = self.find_own(query).await?;
+        let mut found = self.find_own(query, None).await?;
         for (origin, index) in self.indexes.held() {
             let matches = self.look_up(&index, query)?;
             found.truncated |= matches.truncated;
@@ -61,16 +61,23 @@ impl Node {
         Ok(found.best(self.limits.hits))
     }
 
-    /// What this member holds of its own: its notices in force and its records.
-    pub(super) async fn find_own(&self, query: &Query) -> Result<Found, ServiceError> {
+    /// What this member holds of its own: its notices in force and its records. A peer that asks finds only the
+    /// notices that are addressed to it.
+    pub(super) async fn find_own(&self, query: &Query, asker: Option<MemberId>) -> Result<Found, ServiceError> {
         let mut found = Found::default();
         let matches = self.look_up(&self.indexes.own, query)?;
         found.truncated |= matches.truncated;
         for matched in matches.matches {
             let notice = NoticeId::from_bytes(*matched.id.as_bytes());
             let Some(head) = self.own_notice(notice).await? else { continue };
+            if asker.is_some_and(|asker| !head.audience.contains(&asker)) {
+                continue;
+            }
             let (view, content) = self.own_view(notice, &head).await?;
             let (Some(content), NoticeState::Of(state)) = (content, view.state) else { continue };
+            if state == HitState::Expired {
+                continue;
+            }
             let fields = fields(&content.to_fields());
             found.push(hit(&view, state, None, fields, &matched), shown(&view, SlotSet::ALL));
         }

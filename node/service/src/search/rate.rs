@@ -17,13 +17,16 @@ struct Bucket {
 
 /// The buckets.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<BTreeMap<MemberId, Bucket>>);
+pub(crate) struct Rates {
+    buckets: Mutex<BTreeMap<MemberId, Bucket>>,
+    refused: Mutex<BTreeMap<MemberId, u64>>,
+}
 
 impl Rates {
     /// Takes one question of `peer` from its bucket of `per_hour`; false if none is left.
     pub(crate) fn take(&self, peer: MemberId, per_hour: u32, now: Timestamp) -> bool {
         let full = u64::from(per_hour) * SECONDS_AN_HOUR;
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(peer).or_insert(Bucket { left: full, at: now });
         // A clock that jumps back gives nothing and takes nothing.
         let passed = u64::try_from(now.seconds_since(bucket.at)).unwrap_or_default();
@@ -34,8 +37,16 @@ impl Rates {
                 bucket.left = left;
                 true
             }
-            None => false,
+            None => {
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default() += 1;
+                false
+            }
         }
+    }
+
+    /// How many questions of each peer were refused since the last call.
+    pub(crate) fn refused(&self) -> BTreeMap<MemberId, u64> {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -83,12 +83,17 @@ impl Node {
             at: receipt.at,
             backups_until: receipt.backups_until.unwrap_or_default(),
         };
-        // A purge is final: a late "accepted" that was on its way does not undo it.
-        let purged = holding.receipt.is_some_and(|held| held.status == ReceiptStatus::Purged.as_byte());
-        if holding.receipt == Some(next) || (purged && receipt.status != ReceiptStatus::Purged) {
+        // A purge is final, and what was said earlier does not undo what was said later: receipts can overtake
+        // each other on their way.
+        let outdated = holding.receipt.is_some_and(|held| {
+            let purged = held.status == ReceiptStatus::Purged.as_byte();
+            held == next || held.at > next.at || (purged && receipt.status != ReceiptStatus::Purged)
+        });
+        if outdated {
             return Ok(None);
         }
         holding.receipt = Some(next);
+        holding.undelivered = false;
         Ok(Some((key, holding)))
     }
 }

@@ -10,6 +10,7 @@ use eads_domain::slot::{Fields as _, SlotNumber};
 use eads_domain::statement::{Action, Payload, RetractDetail};
 use eads_domain::value::Value;
 use eads_store::port::Batch;
+use eads_store::vault::MAX_VALUE_BYTES;
 
 use super::verify::{Says, Verified, Word};
 use crate::area;
@@ -56,7 +57,7 @@ impl Node {
         }
         let applying = Applied { origin, sequence, index, payload: word.statement.payload().clone() };
         let mut effect = match &word.says {
-            Says::Register => return Ok(Effect::default()),
+            Says::Register => self.answer(batch, &applying, &word, ReceiptStatus::Accepted, ReceiptReason::NONE)?,
             Says::Refused(reason, text) => {
                 self.alarms.raise(
                     &format!("STATEMENT_REFUSED:{origin}"),
@@ -66,11 +67,15 @@ impl Node {
                 self.answer(batch, &applying, &word, ReceiptStatus::Rejected, *reason)?
             }
             Says::Retract(detail) => self.retracted(batch, &applying, &word, detail).await?,
-            Says::Content(content) => match applying.payload.action {
-                Action::Issue | Action::Amend => self.content_arrived(batch, peer, &applying, &word, content).await?,
-                Action::Suspend | Action::Resume => self.state_changed(batch, &applying, &word).await?,
-                _ => self.withdrawn(batch, &applying, &word).await?,
-            },
+            Says::Content(content) => self.content_arrived(batch, peer, &applying, &word, content).await?,
+            Says::State if applying.payload.action == Action::Withdraw => {
+                self.withdrawn(batch, &applying, &word).await?
+            }
+            // A frozen or removed origin can still protect people, but not take that back.
+            Says::State if applying.payload.action == Action::Resume && !peer.is_accepted() => {
+                self.answer(batch, &applying, &word, ReceiptStatus::Rejected, ReceiptReason::ORIGIN_FROZEN)?
+            }
+            Says::State => self.state_changed(batch, &applying, &word).await?,
         };
         effect.receipts = true;
         Ok(effect)
@@ -125,6 +130,7 @@ impl Node {
         let notice_key = area::member_notice(origin, payload.notice);
         let held: Option<HeldNotice> = rows::get(&*self.store, area::HELD_NOTICE, &notice_key).await?;
         let withdrawn = self.store.get(area::MARK, &notice_key).await?.is_some();
+        let bytes = word.stored.to_bytes();
         let decision = peer.agreement.as_ref().map(|agreement| agreement.decision(content.kind()));
         let refusal = if !peer.is_accepted() {
             Some(ReceiptReason::ORIGIN_FROZEN)
@@ -134,6 +140,8 @@ impl Node {
             Some(ReceiptReason::SUPERSEDED_BEFORE)
         } else if payload.not_after < self.clock.now() {
             Some(ReceiptReason::EXPIRED_BEFORE)
+        } else if bytes.len() > MAX_VALUE_BYTES {
+            Some(ReceiptReason::CONTENT_INVALID)
         } else {
             match &decision {
                 None => Some(ReceiptReason::KIND_NOT_RECEIVED),
@@ -175,7 +183,6 @@ impl Node {
             longest_not_after: longest,
             exercise: content.is_exercise(),
         };
-        let bytes = word.stored.to_bytes();
         let row = area::member_number(origin, index);
         self.vault.replace(batch, area::HELD_CONTENT, &row, key, HELD_SCHEMA, &bytes).await?;
         rows::put(batch, area::HELD_NOTICE, &notice_key, &head)?;

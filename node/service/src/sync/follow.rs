@@ -22,6 +22,8 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let workers = TaskTracker::new();
     workers.spawn(purge(node.clone(), stop.clone()));
     workers.spawn(expire(node.clone(), stop.clone()));
+    workers.spawn(keep_audit(node.clone(), stop.clone()));
+    workers.spawn(tell_refusals(node.clone(), stop.clone()));
     let mut changed = node.peers().watch();
     let mut followed: BTreeMap<MemberId, CancellationToken> = BTreeMap::new();
     loop {
@@ -202,4 +204,37 @@ async fn expire(node: Arc<Node>, stop: CancellationToken) {
         }
     })
     .await;
+}
+
+/// Anchors the head of the audit log, and ends the retention of old questions.
+async fn keep_audit(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, async {
+        loop {
+            if let Err(error) = node.forget_queries().await {
+                tracing::error!(code = %error.code(), "old questions were not forgotten: {error}");
+            }
+            tokio::time::sleep(node.limits.anchor_interval).await;
+            if let Err(error) = node.anchor_audit().await {
+                tracing::error!(code = %error.code(), "the audit log was not anchored: {error}");
+            }
+        }
+    })
+    .await;
+}
+
+/// Writes down how many questions were refused, one entry a peer, so that a flood cannot fill the log.
+async fn tell_refusals(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, async {
+        loop {
+            tokio::time::sleep(node.limits.refusals_interval).await;
+            if let Err(error) = node.audit_refusals().await {
+                tracing::error!(code = %error.code(), "refused questions were not written down: {error}");
+            }
+        }
+    })
+    .await;
+    // What was counted since is written down before the end.
+    if let Err(error) = node.audit_refusals().await {
+        tracing::error!(code = %error.code(), "refused questions were not written down: {error}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eads_domain::id::MemberId;
-use eads_store::port::Scan;
+use eads_store::port::{Batch, Scan};
 use eads_store::vault::Sealed;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
@@ -243,12 +243,29 @@ impl Node {
             rows::get(&*self.store, area::HOLDING, &area::index_member(row.index, peer)).await?;
         let Some(holding) = holding else { return Ok(delivery) };
         let slots = row.slots.intersection(holding.slots);
-        if slots.is_empty() && !row.slots.is_empty() {
-            return Ok(delivery);
-        }
-        if let Some(Sealed::Plain { bytes, .. }) = self.vault.get(area::OWN_CONTENT, &area::index(row.index)).await? {
-            delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));
+        let retracted = slots.is_empty() && !row.slots.is_empty();
+        let content = self.vault.get(area::OWN_CONTENT, &area::index(row.index)).await?;
+        match content {
+            Some(Sealed::Plain { bytes, .. }) if !retracted => {
+                delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));
+            }
+            _ if holding.awaits_receipt() => self.never_held(row.index, peer, holding).await?,
+            _ => {}
         }
         Ok(delivery)
+    }
+
+    /// The peer asks for what is gone, so it never held it: nothing is owed for it.
+    async fn never_held(&self, index: u64, peer: MemberId, holding: Holding) -> Result<(), ServiceError> {
+        let notice = holding.notice;
+        {
+            let _notices = self.notices.lock().await;
+            let mut batch = Batch::new();
+            batch.protective();
+            let holding = Holding { undelivered: true, ..holding };
+            rows::put(&mut batch, area::HOLDING, &area::index_member(index, peer), &holding)?;
+            self.store.commit(batch).await?;
+        }
+        self.settle(notice).await
     }
 }

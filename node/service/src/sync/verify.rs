@@ -8,7 +8,7 @@ use eads_domain::disclosure::{DisclosedContent, Disclosure};
 use eads_domain::id::MemberId;
 use eads_domain::receipt::ReceiptReason;
 use eads_domain::register::verify_inclusion;
-use eads_domain::statement::{Action, RetractDetail, Statement};
+use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest};
 
 use super::{Delivery, Disclosed};
 use crate::error::ServiceError;
@@ -35,8 +35,10 @@ pub(super) struct Word {
 /// What it says.
 #[derive(Debug)]
 pub(super) enum Says {
-    /// A content, or a change of state with its mandatory slots.
+    /// A content to be held.
     Content(Box<DisclosedContent>),
+    /// That the notice is suspended, resumed or withdrawn.
+    State,
     /// What is no longer for this member.
     Retract(RetractDetail),
     /// Something about the register itself.
@@ -82,6 +84,9 @@ fn word(me: MemberId, card: &Card, kind: DeliveryKind, disclosed: Disclosed) -> 
     if (payload.action == Action::Retract) != (kind == DeliveryKind::Retract) {
         return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "the delivery is not of the statement's kind"));
     }
+    if payload.action == Action::Anchor && anchor_digest(&disclosed.detail) != payload.detail {
+        return Err(ServiceError::peer("ANCHOR_DETAIL_WRONG", "the anchored head is not what was signed"));
+    }
     if matches!(payload.action, Action::KeyChange | Action::Anchor) {
         return Ok(Word { statement, stored: stored(me, disclosed), says: Says::Register });
     }
@@ -105,17 +110,17 @@ fn content(card: &Card, statement: &Statement, disclosed: &Disclosed) -> Result<
     let disclosure = disclosed.disclosure.as_ref().ok_or_else(|| {
         ServiceError::peer("DISCLOSURE_MISSING", "the statement carries content but none of its slots is shown")
     })?;
-    let content = match disclosure.verify(statement) {
-        Ok(content) => content,
-        Err(error) => return Ok(Says::Refused(ReceiptReason::CONTENT_INVALID, error.to_string())),
-    };
-    // Suspending is one officer's act; everything else takes two.
-    if statement.payload().action != Action::Suspend
-        && let Err(error) = approved(card, statement, &content)
-    {
-        return Ok(Says::Refused(ReceiptReason::APPROVAL_INVALID, error.to_string()));
-    }
-    Ok(Says::Content(Box::new(content)))
+    let checked = disclosure.verify(statement).map_err(|error| (ReceiptReason::CONTENT_INVALID, error.to_string()));
+    let checked = checked.and_then(|content| match approved(card, statement, &content) {
+        Ok(()) => Ok(content),
+        Err(error) => Err((ReceiptReason::APPROVAL_INVALID, error.to_string())),
+    });
+    Ok(match (statement.payload().action, checked) {
+        // What protects people counts by the origin's signature alone: the safe direction needs no reasons.
+        (Action::Suspend | Action::Withdraw, _) | (Action::Resume, Ok(_)) => Says::State,
+        (_, Ok(content)) => Says::Content(Box::new(content)),
+        (_, Err((reason, text))) => Says::Refused(reason, text),
+    })
 }
 
 /// A second officer of the origin signed this very content, with a certificate of the origin's operator CA.

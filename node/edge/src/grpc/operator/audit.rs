@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use tonic::{Request, Response, Status};
 
-use super::{OperatorApi, audited, convert};
+use super::{OperatorApi, convert};
 use crate::grpc::{Answers, finish};
 
 /// Entries where no limit is given, and the most of one answer.
@@ -31,7 +31,7 @@ impl AuditService for OperatorApi {
         let list = move || reader.audit().list(Some(message.after), limit, message.reverse, of_request, open_queries);
         let listed = finish(async move {
             let subject = of_request.map(|request| format!("request {request}"));
-            audited(&node, &call, "ListAuditEntries", subject, blocking(list)).await
+            node.audited(&call, "ListAuditEntries", subject, blocking(list)).await
         })
         .await?;
         let entries =
@@ -46,7 +46,7 @@ impl AuditService for OperatorApi {
         let (call, _) = self.admit("VerifyAudit", request).await?;
         let (node, reader) = (self.node.clone(), self.node.clone());
         let verify = move || Ok(reader.audit().verify());
-        let found = finish(async move { audited(&node, &call, "VerifyAudit", None, blocking(verify)).await }).await?;
+        let found = finish(async move { node.audited(&call, "VerifyAudit", None, blocking(verify)).await }).await?;
         let (first_bad, finding) = found.finding.clone().unwrap_or_default();
         Ok(Response::new(v1::VerifyAuditResponse {
             entries: found.entries,

@@ -15,18 +15,14 @@ mod upload;
 
 use std::sync::Arc;
 
-use eads_domain::code::Coded as _;
 use eads_domain::entropy::Entropy;
 use eads_domain::id::RequestId;
-use eads_domain::operator::Operator;
 use eads_proto::v1::audit_service_server::AuditServiceServer;
 use eads_proto::v1::node_service_server::NodeServiceServer;
 use eads_proto::v1::notice_service_server::NoticeServiceServer;
 use eads_proto::v1::peering_service_server::PeeringServiceServer;
 use eads_proto::v1::record_service_server::RecordServiceServer;
 use eads_proto::v1::search_service_server::SearchServiceServer;
-use eads_service::audit::{Actor, Entry, EntryKind};
-use eads_service::authorise::authorise;
 use eads_service::{Call, Node, ServiceError};
 use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
@@ -96,25 +92,8 @@ impl OperatorApi {
             status(&ServiceError::internal("IDENTITY_MISSING", "a request came without the identity of its connection"))
         })?;
         let request = self.request_id(&metadata)?;
-        let operator = match Operator::from_certificate(&identity.certificate) {
-            Ok(operator) => operator,
-            Err(error) => {
-                let actor = Actor::Operator { name: "(unreadable certificate)".to_owned(), roles: Vec::new() };
-                let error = ServiceError::from_coded(error);
-                let denied = ServiceError::denied(error.code().as_str(), error.to_string());
-                return Err(self.refuse(actor, request, method, denied).await);
-            }
-        };
-        let call = Call { operator, certificate: identity.certificate.to_vec(), request };
-        let admitted = if call.operator.member == self.node.member() {
-            authorise(&call.operator, method)
-        } else {
-            Err(ServiceError::denied("OPERATOR_OTHER_MEMBER", "the certificate names an operator of another member"))
-        };
-        match admitted {
-            Ok(()) => Ok((call, message)),
-            Err(error) => Err(self.refuse(call.actor(), request, method, error).await),
-        }
+        let admitted = self.node.admit(&identity.certificate, request, method).await;
+        admitted.map(|call| (call, message)).map_err(|error| status(&error))
     }
 
     /// The id that the caller gave in the metadata, or a fresh one.
@@ -129,29 +108,4 @@ impl OperatorApi {
             }),
         }
     }
-
-    /// Writes a refused call down, and answers it.
-    async fn refuse(&self, actor: Actor, request: RequestId, method: &str, error: ServiceError) -> Status {
-        let entry = Entry::new(EntryKind::Event, self.node.clock().now(), request, actor, method);
-        match self.node.audit().event(entry, error.code().as_str()).await {
-            Ok(()) => status(&error),
-            Err(unwritten) => status(&unwritten),
-        }
-    }
-}
-
-/// Does `work`, which reads something without a use case of its own, between an intent and its outcome.
-async fn audited<T>(
-    node: &Node,
-    call: &Call,
-    method: &'static str,
-    subject: Option<String>,
-    work: impl Future<Output = Result<T, ServiceError>>,
-) -> Result<T, ServiceError> {
-    let mut entry = Entry::new(EntryKind::Intent, node.clock().now(), call.request, call.actor(), method);
-    entry.subject = subject;
-    let intent = node.audit().intent(entry).await?;
-    let outcome = work.await;
-    node.audit().close(intent, &outcome).await?;
-    outcome
 }

@@ -15,7 +15,7 @@ use futures::stream::{self, TryStreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::upload::{Part, Upload};
-use super::{OperatorApi, audited, convert};
+use super::{OperatorApi, convert};
 use crate::error::{refused, status};
 use crate::grpc::{Answers, finish};
 
@@ -63,7 +63,7 @@ impl NoticeService for OperatorApi {
         let first = finish(async move {
             let subject =
                 of_batch.as_ref().map(|batch| format!("batch {}", batch.chars().take(32).collect::<String>()));
-            audited(&node, &call, "ListDrafts", subject, node.drafts(of_batch.as_deref(), None)).await
+            node.audited(&call, "ListDrafts", subject, node.drafts(of_batch.as_deref(), None)).await
         })
         .await?;
         let drafts = drafts(self.node.clone(), batch, first);
@@ -77,7 +77,7 @@ impl NoticeService for OperatorApi {
         let id = draft_id(&message.draft_id)?;
         let node = self.node.clone();
         let draft =
-            finish(async move { audited(&node, &call, "GetDraft", Some(id.to_string()), node.draft_by_id(id)).await })
+            finish(async move { node.audited(&call, "GetDraft", Some(id.to_string()), node.draft_by_id(id)).await })
                 .await?;
         let committed = draft.committed();
         let slots = SlotNumber::all().filter(|slot| *slot != SlotNumber::APPROVALS);

@@ -5,7 +5,7 @@ use eads_proto::v1::peering_service_server::PeeringService;
 use eads_service::peers::Acceptance;
 use tonic::{Request, Response, Status};
 
-use super::{OperatorApi, audited, convert};
+use super::{OperatorApi, convert};
 use crate::grpc::finish;
 
 #[tonic::async_trait]
@@ -17,7 +17,7 @@ impl PeeringService for OperatorApi {
         let (call, _) = self.admit("ExportCard", request).await?;
         let node = self.node.clone();
         let own =
-            finish(async move { audited(&node, &call, "ExportCard", None, async { Ok(node.card()) }).await }).await?;
+            finish(async move { node.audited(&call, "ExportCard", None, async { Ok(node.card()) }).await }).await?;
         Ok(Response::new(v1::ExportCardResponse {
             card: own.card.bytes().to_vec(),
             verification_code: own.code.to_string(),
@@ -62,7 +62,7 @@ impl PeeringService for OperatorApi {
     ) -> Result<Response<v1::ListPeersResponse>, Status> {
         let (call, _) = self.admit("ListPeers", request).await?;
         let node = self.node.clone();
-        let views = finish(async move { audited(&node, &call, "ListPeers", None, node.peer_views()).await }).await?;
+        let views = finish(async move { node.audited(&call, "ListPeers", None, node.peer_views()).await }).await?;
         Ok(Response::new(v1::ListPeersResponse { peers: views.iter().map(convert::peer).collect() }))
     }
 

@@ -111,10 +111,12 @@ impl Reporting {
     }
 }
 
-/// Pushes the file through the import. The caller sends it from its start: what an earlier run did is passed
-/// over here, so that the header is known, and there is nothing to skip.
+/// Pushes the file through the import. The caller sends it from its start, so that the header is known: what an
+/// earlier run did is passed over here.
 async fn run(mut import: RecordImport, mut upload: RecordsUpload, reporting: &Reporting) -> Result<(), Status> {
-    if !reporting.tell_all(import.progress(), false).await {
+    let resume_at = import.progress().bytes_done;
+    let begun = v1::ImportRecordsResponse { resume_at, bytes_done: resume_at, ..Default::default() };
+    if !reporting.tell(Ok(begun)).await {
         return Ok(());
     }
     while let Some(chunk) = upload.chunk().await? {

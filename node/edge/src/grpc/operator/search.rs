@@ -33,7 +33,8 @@ impl SearchService for OperatorApi {
             // Written down too: an auditor sees what an officer tried.
             Err(Unasked::Query(error)) => {
                 let error = ServiceError::from_coded(error);
-                return Err(self.refuse(call.actor(), call.request, "Search", error).await);
+                let written = self.node.refused(&call, "Search", &error).await;
+                return Err(status(&written.err().unwrap_or(error)));
             }
             Err(Unasked::Other(status)) => return Err(*status),
         };

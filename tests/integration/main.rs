@@ -1,0 +1,8 @@
+//! The federation as a whole: several nodes with real directories, TLS, gRPC and stores, and everything that can be
+//! done to them from outside. What a single part promises is tested beside it; here is what they promise together.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
+
+mod forged;
+mod four_eyes;
+mod life;

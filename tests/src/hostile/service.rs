@@ -1,0 +1,155 @@
+//! The `PeerService` of a hostile peer: does what its script says, and keeps what it is told.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use eads_domain::clock::Clock;
+use eads_edge::tls::{
+    ConnectionRegistry, IdentitySource, Limits, PeerDirectory, PeerServer, Refusal, TlsSettings, serve_peers,
+};
+use eads_proto::v1;
+use eads_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// What a sync stream of the victim gets.
+pub enum Session {
+    /// These, and then silence.
+    Batches(Vec<v1::SyncResponse>),
+    /// This one, without an end.
+    Endless(Box<v1::SyncResponse>),
+    /// Refused.
+    Refused(Status),
+}
+
+/// How a question is answered.
+pub type Reply = Box<dyn Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse, Status>> + Send>;
+
+/// What is to be done, and what was heard.
+#[derive(Default)]
+pub struct Script {
+    sessions: Mutex<VecDeque<Session>>,
+    reply: Mutex<Option<Reply>>,
+    cursors: Mutex<Vec<v1::SyncRequest>>,
+    receipts: Mutex<Vec<v1::PostReceiptsRequest>>,
+    questions: Mutex<Vec<v1::QueryRequest>>,
+}
+
+impl Script {
+    /// What the victim's next stream gets; without any it is silent.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn next(&self, session: Session) {
+        self.sessions.lock().expect("no panic").push_back(session);
+    }
+
+    /// How questions are answered from now on; `None` of the reply means never.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn reply(&self, reply: impl Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse, Status>> + Send + 'static) {
+        *self.reply.lock().expect("no panic") = Some(Box::new(reply));
+    }
+
+    /// From where the victim asked, each time.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn cursors(&self) -> Vec<v1::SyncRequest> {
+        self.cursors.lock().expect("no panic").clone()
+    }
+
+    /// The receipts that the victim posted.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn receipts(&self) -> Vec<v1::PostReceiptsRequest> {
+        self.receipts.lock().expect("no panic").clone()
+    }
+
+    /// What the victim asked.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn questions(&self) -> Vec<v1::QueryRequest> {
+        self.questions.lock().expect("no panic").clone()
+    }
+}
+
+struct Api(Arc<Script>);
+
+#[tonic::async_trait]
+impl PeerService for Api {
+    type SyncStream = BoxStream<'static, Result<v1::SyncResponse, Status>>;
+
+    async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
+        self.0.cursors.lock().expect("no panic").push(request.into_inner());
+        let session = self.0.sessions.lock().expect("no panic").pop_front();
+        let batches: Self::SyncStream = match session {
+            None => stream::pending().boxed(),
+            Some(Session::Refused(status)) => return Err(status),
+            Some(Session::Batches(batches)) => stream::iter(batches).map(Ok).chain(stream::pending()).boxed(),
+            Some(Session::Endless(batch)) => {
+                stream::repeat_with(move || Ok((*batch).clone())).then(|item| async {
+                    // Lets the transport work between two items; a stream that is always ready starves it.
+                    tokio::task::yield_now().await;
+                    item
+                })
+            }
+            .boxed(),
+        };
+        Ok(Response::new(batches))
+    }
+
+    async fn post_receipts(
+        &self,
+        request: Request<v1::PostReceiptsRequest>,
+    ) -> Result<Response<v1::PostReceiptsResponse>, Status> {
+        let posted = request.into_inner();
+        let recorded = u32::try_from(posted.parts.len()).unwrap_or_default();
+        self.0.receipts.lock().expect("no panic").push(posted);
+        Ok(Response::new(v1::PostReceiptsResponse { recorded }))
+    }
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryResponse>, Status> {
+        let question = request.into_inner();
+        self.0.questions.lock().expect("no panic").push(question.clone());
+        let answer = self.0.reply.lock().expect("no panic").as_ref().and_then(|reply| reply(question));
+        match answer {
+            Some(answer) => answer.map(Response::new),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Listens at `address` until `stop`.
+///
+/// # Panics
+/// When the address is taken.
+pub(super) async fn serve(
+    address: SocketAddr,
+    identity: IdentitySource,
+    directory: Arc<dyn PeerDirectory>,
+    clock: Arc<dyn Clock>,
+    script: Arc<Script>,
+    stop: CancellationToken,
+) {
+    let listener = TcpListener::bind(address).await.expect("a free address");
+    let server = PeerServer {
+        identity,
+        directory,
+        registry: ConnectionRegistry::new(),
+        clock,
+        refusals: Arc::new(|_: &Refusal| {}),
+        settings: TlsSettings::default(),
+        limits: Limits { drain_timeout: std::time::Duration::ZERO, ..Limits::default() },
+    };
+    let service = PeerServiceServer::new(Api(script)).max_encoding_message_size(usize::MAX);
+    tokio::spawn(serve_peers(listener, server, Routes::new(service), stop));
+}
