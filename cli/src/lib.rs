@@ -1,9 +1,10 @@
 //! The operators' and administrators' command: every question and every act on the own node, from a terminal.
 //!
-//! It sees the wire contract and the pure rules only, and never another member's node. What it can check itself
-//! (cards, commitments, approvals) it checks itself, without trusting the node that it talks to. Results go to
-//! standard output, everything else to standard error; files appear whole or not at all; an answer that is
-//! missing is never printed as "no hit", and the exit status says so.
+//! It sees the wire contract and the pure rules only, and never another member's node; the demonstration alone, a
+//! feature of its own, starts nodes. What it can check itself (cards, commitments, approvals) it checks itself,
+//! without trusting the node that it talks to. Results go to standard output, everything else to standard error;
+//! files appear whole or not at all; an answer that is missing is never printed as "no hit", and the exit status
+//! says so.
 
 mod commands;
 mod context;

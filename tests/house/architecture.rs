@@ -19,8 +19,15 @@ const MAY_SEE: &[(&str, &[&str])] = &[
 ];
 
 /// The only places where protobuf types may be named.
-const WIRE: &[&str] =
-    &["proto/", "node/domain/src/wire/", "node/edge/src/grpc/", "node/edge/src/server/", "node/edge/src/tls/tests/", "cli/", "tests/"];
+const WIRE: &[&str] = &[
+    "proto/",
+    "node/domain/src/wire/",
+    "node/edge/src/grpc/",
+    "node/edge/src/server/",
+    "node/edge/src/tls/tests/",
+    "cli/",
+    "tests/",
+];
 
 const MAX_LINES: usize = 500;
 

@@ -198,7 +198,8 @@ impl Member {
         let roles: Roles = roles.iter().map(|role| role.parse::<Role>().expect("a role")).collect();
         let authority = Authority::open(&self.dir, AuthorityKind::Operators, self.id, &passphrase(PASSPHRASE));
         let authority = authority.expect("the operator authority");
-        let issued = authority.issue_operator(&name.parse().expect("a name"), roles, self.now()).expect("a certificate");
+        let issued =
+            authority.issue_operator(&name.parse().expect("a name"), roles, self.now()).expect("a certificate");
         let (dir, model) = (self.dir.join("profiles").join(name), self.dir.join("profiles").join("issuer"));
         std::fs::create_dir(&dir).expect("a directory");
         for file in ["ca.crt", "profile.toml"] {

@@ -127,8 +127,7 @@ impl Member {
     /// # Panics
     /// When it is refused.
     pub async fn suspend(&self, reference: &str) {
-        let request =
-            v1::SuspendNoticeRequest { reference: reference.to_owned(), reason: "under-review".to_owned() };
+        let request = v1::SuspendNoticeRequest { reference: reference.to_owned(), reason: "under-review".to_owned() };
         self.operator("issuer").notices().suspend_notice(request).await.expect("a suspension");
     }
 
@@ -156,8 +155,10 @@ impl Member {
 
     /// Waits until a notice is in a state here.
     pub async fn sees(&self, reference: &str, state: &str) {
-        until(&format!("{} sees {reference} as {state}", self.id), || async { self.state_of(reference).await == state })
-            .await;
+        until(&format!("{} sees {reference} as {state}", self.id), || async {
+            self.state_of(reference).await == state
+        })
+        .await;
     }
 
     /// Waits until a version of a notice is in force here.

@@ -10,6 +10,7 @@ pub mod import;
 pub mod limits;
 pub mod node;
 pub mod notices;
+mod pages;
 pub mod peers;
 pub mod records;
 pub mod register;

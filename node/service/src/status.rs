@@ -4,7 +4,6 @@ use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::register::{Frontier, SignedCheckpoint};
 use eads_domain::statement::Statement;
-use eads_store::port::{Area, Scan};
 use eads_store::vault::Sealed;
 use ed25519_dalek::VerifyingKey;
 
@@ -13,11 +12,10 @@ use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::split;
+use crate::pages::Pages;
 use crate::peers::PeerView;
 use crate::rows::{self, Followed, HeldNotice};
 use crate::stored::StoredStatement;
-
-const PAGE: usize = 1000;
 
 /// The node in one look.
 #[derive(Clone, Debug)]
@@ -101,11 +99,11 @@ impl Node {
         let mut finding = RegisterFinding { member: self.member, size: 0, statements: 0, finding: None };
         let mut frontier = Frontier::new();
         let key = self.identity.signing.verifying_key();
-        let mut pages = Pages::new(area::OWN_ENTRY);
+        let mut pages = Pages::of(&*self.store, area::OWN_ENTRY);
         // Entries beyond the size at the start belong to statements that are being written now.
         let checkpoint = self.register.checkpoint();
         let size = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint().size);
-        while let Some(page) = pages.next(self).await? {
+        while let Some(page) = pages.next().await? {
             for (row, value) in page {
                 let index = area::trailing_number(&row).unwrap_or(u64::MAX);
                 if index >= size {
@@ -140,8 +138,8 @@ impl Node {
         let mut finding = RegisterFinding { member: origin, size: 0, statements: 0, finding: None };
         let followed: Followed = rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
         let mut frontier = Frontier::new();
-        let mut pages = Pages::new(area::LEAVES).prefix(origin.as_bytes());
-        while let Some(page) = pages.next(self).await? {
+        let mut pages = Pages::of(&*self.store, area::LEAVES).prefix(origin.as_bytes());
+        while let Some(page) = pages.next().await? {
             for (row, run) in page {
                 if area::trailing_number(&row) != Some(frontier.size()) {
                     finding.finding = Some(format!("leaves are missing from index {}", frontier.size()));
@@ -161,8 +159,8 @@ impl Node {
                 None => None,
             };
         }
-        let mut pages = Pages::new(area::HELD_NOTICE).prefix(origin.as_bytes());
-        while let Some(page) = pages.next(self).await? {
+        let mut pages = Pages::of(&*self.store, area::HELD_NOTICE).prefix(origin.as_bytes());
+        while let Some(page) = pages.next().await? {
             for (row, value) in page {
                 let (_, notice) = split(&row)?;
                 let head: HeldNotice = rows::parse(&value)?;
@@ -218,35 +216,4 @@ fn against(signed: &SignedCheckpoint, frontier: &Frontier) -> Option<String> {
     let checkpoint = signed.checkpoint();
     (checkpoint.size != frontier.size() || checkpoint.root != frontier.root())
         .then(|| format!("{} leaves do not have the root that was signed over {}", frontier.size(), checkpoint.size))
-}
-
-/// An area page by page.
-struct Pages {
-    area: Area,
-    prefix: Vec<u8>,
-    after: Option<Vec<u8>>,
-    ended: bool,
-}
-
-impl Pages {
-    const fn new(area: Area) -> Self {
-        Self { area, prefix: Vec::new(), after: None, ended: false }
-    }
-
-    fn prefix(mut self, prefix: &[u8]) -> Self {
-        self.prefix = prefix.to_vec();
-        self
-    }
-
-    async fn next(&mut self, node: &Node) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>, ServiceError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let mut scan = Scan::new(self.area, PAGE).prefix(self.prefix.clone());
-        scan.after = self.after.take();
-        let page = node.store.scan(scan).await?;
-        self.ended = page.len() < PAGE;
-        self.after = page.last().map(|(key, _)| key.clone());
-        Ok(Some(page))
-    }
 }

@@ -14,7 +14,7 @@ use eads_domain::entropy::{Entropy as _, SystemEntropy};
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::reference::Reference;
 use eads_domain::register::{Checkpoint, SignedCheckpoint, Tree};
-use eads_domain::slot::{SCHEMA, SlotSet, SlotTable};
+use eads_domain::slot::{Fields as _, SCHEMA, SlotSet, SlotTable};
 use eads_domain::statement::{Action, Blind, Payload, RetractDetail, Statement};
 use eads_domain::wire::disclosure_message;
 use eads_edge::tls::{

@@ -53,7 +53,10 @@ impl Script {
     ///
     /// # Panics
     /// Never, unless a test panicked before.
-    pub fn reply(&self, reply: impl Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse, Status>> + Send + 'static) {
+    pub fn reply(
+        &self,
+        reply: impl Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse, Status>> + Send + 'static,
+    ) {
         *self.reply.lock().expect("no panic") = Some(Box::new(reply));
     }
 

@@ -1,6 +1,7 @@
 //! An operator of one member: every act is a run of the command with that operator's profile, and what it says
 //! is read from its JSON.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -34,6 +35,16 @@ pub struct Ran {
     pub text: String,
     /// From the start of the process to its end.
     pub took: Duration,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}: {}", self.text)?;
+        }
+        if self.output.is_null() { Ok(()) } else { write!(f, ", {}", self.output) }
+    }
 }
 
 impl Operator {
@@ -99,8 +110,7 @@ impl Operator {
             return Ok(ran);
         }
         let expected = format!("`{}` as {} to be refused with {code}", arguments.join(" "), self.name);
-        let found = format!("status {} {} {}", ran.status, ran.code.unwrap_or_default(), ran.text);
-        Err(FederationError::unexpected(self.member, expected, found))
+        Err(FederationError::unexpected(self.member, expected, ran))
     }
 
     fn failed(&self, arguments: &[&str], ran: Ran) -> FederationError {

@@ -12,6 +12,7 @@ mod start;
 mod thief;
 mod withdrawal;
 
+use std::fmt::Display;
 use std::fs;
 
 use eads_domain::id::MemberId;
@@ -79,7 +80,7 @@ impl<'a, 'b> Story<'a, 'b> {
 }
 
 /// Fails unless it holds.
-fn expect(holds: bool, member: MemberId, expected: &str, found: &Value) -> Result<(), FederationError> {
+fn expect(holds: bool, member: MemberId, expected: &str, found: &dyn Display) -> Result<(), FederationError> {
     if holds { Ok(()) } else { Err(FederationError::unexpected(member, expected, found)) }
 }
 

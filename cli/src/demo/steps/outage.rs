@@ -28,7 +28,7 @@ pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
     let silent = source(&ran.output, malaysia);
     let is_told =
         ran.status == INCOMPLETE && ran.output["complete"] == false && text(silent, "outcome") == "unreachable";
-    expect(is_told, thailand, "status 7, and MY named as unreachable", &ran.output)?;
+    expect(is_told, thailand, "status 7, and MY named as unreachable", &ran)?;
     story.narrator.fact(format!("Thailand asks again: {} (exit status {INCOMPLETE})", text(&ran.output, "summary")))?;
 
     let chief = story.operator(indonesia, CHIEF)?;
@@ -73,7 +73,7 @@ async fn answers_again(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
     let (malaysia, thailand) = (story.malaysia, story.thailand);
     story.federation.connected().await?;
     let ran = ask(story, &[]).await?;
-    expect(ran.status == 0 && ran.output["complete"] == true, thailand, "a complete answer again", &ran.output)?;
+    expect(ran.status == 0 && ran.output["complete"] == true, thailand, "a complete answer again", &ran)?;
     let answer = source(&ran.output, malaysia);
     expect(text(answer, "outcome") == "hit", malaysia, "its own record to be found again", answer)?;
     story.narrator.fact(format!("Thailand asks once more: {}", answered(&ran.output)))?;

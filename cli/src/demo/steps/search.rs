@@ -17,7 +17,7 @@ pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
     let ran = ask(story, &[]).await?;
     let found = &ran.output;
     let everybody = found["complete"] == true && ran.status == 0;
-    expect(everybody, thailand, "a complete answer with status 0", found)?;
+    expect(everybody, thailand, "a complete answer with status 0", &ran)?;
     let line = format!("{:?}, purpose {PURPOSE}: {}", Wanted::ASKED, answered(found));
     story.narrator.measured("search", &line, ran.took)?;
 

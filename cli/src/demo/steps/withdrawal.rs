@@ -33,7 +33,7 @@ pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
         let officer = story.operator(*member, "officer")?;
         let ran = officer.run(&["notice", "show", &story.reference]).await?;
         let gone = matches!(ran.code.as_deref(), Some("NOTICE_WITHDRAWN" | "NOTICE_UNKNOWN"));
-        expect(gone, *member, "nothing to show of a withdrawn notice", &ran.output)?;
+        expect(gone, *member, "nothing to show of a withdrawn notice", &ran)?;
         codes.extend(ran.code);
         let list = officer.get(&["notice", "list", "--holding", "held"]).await?;
         expect(items(&list).count() == 0, *member, "no notice held", &list)?;
@@ -43,7 +43,7 @@ pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
     let ran = ask(story, &["--kinds", "red"]).await?;
     let hits: usize = items(&ran.output["sources"]).map(|source| items(&source["hits"]).count()).sum();
     let nothing = ran.status == 0 && ran.output["complete"] == true && hits == 0;
-    expect(nothing, thailand, "a complete answer without a hit", &ran.output)?;
+    expect(nothing, thailand, "a complete answer without a hit", &ran)?;
     story.narrator.fact(format!("Thailand asks for red notices: {}", answered(&ran.output)))?;
     Ok(story.narrator.end()?)
 }

@@ -6,10 +6,10 @@ use std::io::Cursor;
 use eads_domain::clock::Timestamp;
 use eads_domain::code::Coded as _;
 use eads_domain::id::{DraftId, MemberId, RequestId};
-use eads_domain::slot::{Content, SlotNumber};
+use eads_domain::slot::SlotNumber;
 use eads_domain::statement::Action;
 use eads_domain::value::Value;
-use eads_store::port::{Batch, Scan};
+use eads_store::port::Batch;
 use serde::{Deserialize, Serialize};
 
 use super::{Draft, DraftOrigin, NewDraft};
@@ -19,6 +19,7 @@ use crate::error::ServiceError;
 use crate::import::Rejection;
 use crate::import::un_list::{self, UnEntry, UnKind};
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::rows;
 
 /// The list's name in rows and digests.
@@ -29,7 +30,6 @@ const VALID_SECONDS: i64 = 5 * 365 * 86_400;
 const GUARD_THOUSANDTHS: u64 = 100;
 /// Below so many, the share says nothing.
 const GUARD_FREE: u64 = 5;
-const PAGE: usize = 500;
 
 /// What to do with a list.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,17 @@ struct Listed {
     digest: String,
 }
 
+/// One run over a list.
+struct Run<'a> {
+    drafter: &'a str,
+    options: ListImportOptions,
+    batch: String,
+    held: BTreeMap<String, Listed>,
+    waiting: BTreeMap<String, (DraftId, String)>,
+    seen: BTreeSet<String>,
+    found: ListImport,
+}
+
 impl Node {
     /// Turns the UN Security Council's consolidated list into one batch of drafts for a second officer.
     ///
@@ -107,157 +118,122 @@ impl Node {
             .await
             .map_err(|error| ServiceError::internal("IMPORT_STOPPED", "the import was interrupted").caused_by(error))?
             .map_err(ServiceError::from_coded)?;
-        let mut found = ListImport { rejected: list.rejections, ..ListImport::default() };
-        let batch = RequestId::random(&*self.entropy).to_string();
-        let held = self.listed().await?;
-        let waiting = self.waiting().await?;
-        let mut seen = BTreeSet::new();
+        let mut run = Run {
+            drafter: call.operator.name.as_str(),
+            options,
+            batch: RequestId::random(&*self.entropy).to_string(),
+            held: self.listed().await?,
+            waiting: self.waiting().await?,
+            seen: BTreeSet::new(),
+            found: ListImport { rejected: list.rejections, ..ListImport::default() },
+        };
         for entry in &list.entries {
-            count(&mut found, entry);
-            let key = self.listed_key(entry);
-            seen.insert(key.clone());
-            let content = match un_list::to_content(entry) {
-                Ok(content) => content,
-                Err(error) => {
-                    found.rejected.push(Rejection {
-                        line: entry.line,
-                        key: Some(entry.reference.clone()),
-                        code: error.code(),
-                        reason: error.to_string(),
-                    });
-                    continue;
-                }
-            };
-            let digest = un_list::content_digest(&content).to_string();
-            self.entry_of_list(call, &options, &mut found, &batch, &held, &waiting, key, content, digest).await?;
+            self.import_entry(&mut run, entry).await?;
         }
-        self.vanished(call, &options, &mut found, &batch, &held, &waiting, &seen).await?;
+        self.withdraw_vanished(&mut run).await?;
+        let Run { mut found, options, batch, .. } = run;
         if found.issues + found.amendments + found.withdrawals > 0 && !options.dry_run {
             found.batch = batch;
         }
         Ok(found)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one step of one loop; a struct would only rename them")]
-    async fn entry_of_list(
-        &self,
-        call: &Call,
-        options: &ListImportOptions,
-        found: &mut ListImport,
-        batch: &str,
-        held: &BTreeMap<String, Listed>,
-        waiting: &BTreeMap<String, (DraftId, String)>,
-        key: String,
-        content: Content,
-        digest: String,
-    ) -> Result<(), ServiceError> {
-        if held.get(&key).is_some_and(|listed| listed.digest == digest) {
-            found.unchanged += 1;
-            return Ok(());
-        }
-        match waiting.get(&key) {
-            Some((_, pending)) if *pending == digest => {
-                found.unchanged += 1;
+    async fn import_entry(&self, run: &mut Run<'_>, entry: &UnEntry) -> Result<(), ServiceError> {
+        count(&mut run.found, entry);
+        let key = hex::encode(self.keys.mac(UN_CONSOLIDATED, &entry.data_id.to_be_bytes()));
+        run.seen.insert(key.clone());
+        let content = match un_list::to_content(entry) {
+            Ok(content) => content,
+            Err(error) => {
+                run.found.rejected.push(Rejection {
+                    line: entry.line,
+                    key: Some(entry.reference.clone()),
+                    code: error.code(),
+                    reason: error.to_string(),
+                });
                 return Ok(());
             }
-            Some((stale, _)) if !options.dry_run => self.discard(*stale).await?,
-            _ => {}
-        }
-        let reference = held.get(&key).map(|listed| listed.reference.clone());
-        let action = if reference.is_some() { Action::Amend } else { Action::Issue };
-        if action == Action::Amend {
-            found.amendments += 1
-        } else {
-            found.issues += 1
-        }
-        if options.dry_run {
+        };
+        // To whom it is addressed counts too: a list imported for more members is not unchanged for them.
+        let audience: BTreeSet<String> = run.options.audience.iter().map(ToString::to_string).collect();
+        let audience: Vec<String> = audience.into_iter().collect();
+        let digest = format!("{}:{}", un_list::content_digest(&content), audience.join(","));
+        let held = run.held.get(&key);
+        let waiting = run.waiting.get(&key);
+        let is_same = |known: &str| known == digest;
+        if held.is_some_and(|listed| is_same(&listed.digest)) || waiting.is_some_and(|(_, pending)| is_same(pending)) {
+            run.found.unchanged += 1;
             return Ok(());
         }
-        let values = content.values().iter();
+        let reference = held.map(|listed| listed.reference.clone());
+        let action = if reference.is_some() { Action::Amend } else { Action::Issue };
+        let drafted = if action == Action::Amend { &mut run.found.amendments } else { &mut run.found.issues };
+        *drafted += 1;
+        if run.options.dry_run {
+            return Ok(());
+        }
+        if let Some((stale, _)) = waiting {
+            self.discard(*stale).await?;
+        }
         let new = NewDraft {
             action,
             reference,
-            values: SlotNumber::all().zip(values.cloned()).filter(|(_, value)| !value.is_absent()).collect(),
-            audience: options.audience.clone(),
-            not_after: self.list_validity(),
+            values: SlotNumber::all().zip(content.values().iter().cloned()).filter(|(_, v)| !v.is_absent()).collect(),
+            audience: run.options.audience.clone(),
+            not_after: self.clock.now().plus_seconds(VALID_SECONDS),
         };
-        let origin = DraftOrigin { batch: batch.to_owned(), listed: key, listed_digest: digest };
-        self.draft(call.operator.name.as_str(), new, origin).await?;
-        Ok(())
+        let origin = DraftOrigin { batch: run.batch.clone(), listed: key, listed_digest: digest };
+        self.draft(run.drafter, new, origin).await.map(drop)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one step of one run; a struct would only rename them")]
-    async fn vanished(
-        &self,
-        call: &Call,
-        options: &ListImportOptions,
-        found: &mut ListImport,
-        batch: &str,
-        held: &BTreeMap<String, Listed>,
-        waiting: &BTreeMap<String, (DraftId, String)>,
-        seen: &BTreeSet<String>,
-    ) -> Result<(), ServiceError> {
-        let vanished: Vec<_> = held.iter().filter(|(key, _)| !seen.contains(*key)).collect();
+    async fn withdraw_vanished(&self, run: &mut Run<'_>) -> Result<(), ServiceError> {
+        let vanished: Vec<_> = run.held.iter().filter(|(key, _)| !run.seen.contains(*key)).collect();
         let count = vanished.len() as u64;
-        if !options.withdraw_missing {
-            found.missing = count;
+        if !run.options.withdraw_missing {
+            run.found.missing = count;
             return Ok(());
         }
-        let guarded = count > GUARD_FREE && count * 1000 > held.len() as u64 * GUARD_THOUSANDTHS;
-        if guarded && !options.override_guard {
+        let is_guarded = count > GUARD_FREE && count * 1000 > run.held.len() as u64 * GUARD_THOUSANDTHS;
+        if is_guarded && !run.options.override_guard {
             return Err(ServiceError::conflict(
                 "MASS_WITHDRAWAL_GUARD",
-                format!("{count} of {} notices would be withdrawn, more than a tenth of the list", held.len()),
+                format!("{count} of {} notices would be withdrawn, more than a tenth of the list", run.held.len()),
             )
             .with_hint("compare the file with its source; `--override-guard` withdraws them all the same"));
         }
         for (key, listed) in vanished {
-            if waiting.get(key).is_some_and(|(_, pending)| pending.is_empty()) {
-                found.unchanged += 1;
+            // A withdrawal carries no digest of an entry: one that waits is told by that.
+            if run.waiting.get(key).is_some_and(|(_, pending)| pending.is_empty()) {
+                run.found.unchanged += 1;
                 continue;
             }
-            found.withdrawals += 1;
-            if options.dry_run {
+            run.found.withdrawals += 1;
+            if run.options.dry_run {
                 continue;
             }
-            let reasons = Value::List(vec![Value::text("delisted")?]);
             let new = NewDraft {
                 action: Action::Withdraw,
                 reference: Some(listed.reference.clone()),
-                values: vec![(SlotNumber::REASONS, reasons)],
+                values: vec![(SlotNumber::REASONS, Value::List(vec![Value::text("delisted")?]))],
                 audience: Vec::new(),
                 not_after: Timestamp::default(),
             };
-            let origin = DraftOrigin { batch: batch.to_owned(), listed: key.clone(), listed_digest: String::new() };
-            self.draft(call.operator.name.as_str(), new, origin).await?;
+            let origin = DraftOrigin { batch: run.batch.clone(), listed: key.clone(), listed_digest: String::new() };
+            self.draft(run.drafter, new, origin).await?;
         }
         Ok(())
-    }
-
-    fn list_validity(&self) -> Timestamp {
-        self.clock.now().plus_seconds(VALID_SECONDS)
-    }
-
-    fn listed_key(&self, entry: &UnEntry) -> String {
-        hex::encode(self.keys.mac(UN_CONSOLIDATED, &entry.data_id.to_be_bytes()))
     }
 
     /// Every entry of the list that is a notice now, by its key.
     async fn listed(&self) -> Result<BTreeMap<String, Listed>, ServiceError> {
         let mut all = BTreeMap::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let mut scan = Scan::new(area::LISTED, PAGE);
-            scan.after = after.take();
-            let page = self.store.scan(scan).await?;
+        let mut pages = Pages::of(&*self.store, area::LISTED);
+        while let Some(page) = pages.next().await? {
             for (key, value) in &page {
                 all.insert(hex::encode(key), rows::parse(value)?);
             }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(all),
-            }
         }
+        Ok(all)
     }
 
     /// Drafts of list entries that wait for approval or issue, by key, with the digest that they carry.

@@ -9,7 +9,7 @@ use eads_domain::receipt::ReceiptStatus;
 use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_domain::value::Value;
-use eads_store::port::{Batch, Scan};
+use eads_store::port::Batch;
 use eads_store::vault::Sealed;
 
 use crate::area;
@@ -17,11 +17,10 @@ use crate::audit::Shown;
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::peers::PeerState;
 use crate::rows::{self, Answered, Followed, HeldDecision, HeldNotice, Life, OwnNotice};
 use crate::stored::{ShownFields, StoredStatement};
-
-const PAGE: usize = 500;
 
 /// Where a notice is, as an officer needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,11 +141,8 @@ impl Node {
         let mut views = Vec::new();
         let areas = [(filter.own, area::OWN_NOTICE), (filter.held, area::HELD_NOTICE)];
         for (_, area) in areas.into_iter().filter(|(wanted, _)| *wanted) {
-            let mut after: Option<Vec<u8>> = None;
-            loop {
-                let mut scan = Scan::new(area, PAGE);
-                scan.after = after.take();
-                let page = self.store.scan(scan).await?;
+            let mut pages = Pages::of(&*self.store, area);
+            while let Some(page) = pages.next().await? {
                 for (key, value) in &page {
                     if views.len() >= filter.limit {
                         return Ok(views);
@@ -163,10 +159,6 @@ impl Node {
                     if filter.takes(&view) {
                         views.push(view);
                     }
-                }
-                match page.last() {
-                    Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                    _ => break,
                 }
             }
         }

@@ -11,6 +11,7 @@ use super::{LinkError, Peer};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::rows::{self, Followed, Holding};
 
 /// The connection with one peer.
@@ -82,11 +83,8 @@ impl Node {
 
     async fn awaiting_receipts(&self) -> Result<BTreeMap<MemberId, u64>, ServiceError> {
         let mut counts = BTreeMap::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let mut scan = Scan::new(area::HOLDING, PAGE);
-            scan.after = after.take();
-            let page = self.store.scan(scan).await?;
+        let mut pages = Pages::of(&*self.store, area::HOLDING);
+        while let Some(page) = pages.next().await? {
             for (key, value) in &page {
                 let holding: Holding = rows::parse(value)?;
                 let member = key.last_chunk::<2>().and_then(|bytes| MemberId::from_bytes(*bytes).ok());
@@ -94,10 +92,7 @@ impl Node {
                     *counts.entry(member).or_insert(0) += 1;
                 }
             }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(counts),
-            }
         }
+        Ok(counts)
     }
 }

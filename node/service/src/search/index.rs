@@ -10,17 +10,16 @@ use eads_domain::record::Record;
 use eads_domain::slot::{Fields, SearchKeys};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_search::{Entry, EntryId, Index};
-use eads_store::port::Scan;
 use eads_store::vault::Sealed;
 
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::split;
+use crate::pages::Pages;
 use crate::rows::{self, HeldDecision, HeldNotice, Life, OwnNotice};
 use crate::stored::StoredStatement;
 
-const PAGE: usize = 500;
 const EXERCISE: u32 = 1 << 16;
 
 /// What of a notice can be found.
@@ -110,11 +109,8 @@ impl Node {
     /// Fills the indexes from the store.
     pub(crate) async fn fill_indexes(&self) -> Result<(), ServiceError> {
         for area in [area::OWN_NOTICE, area::HELD_NOTICE, area::RECORD] {
-            let mut after: Option<Vec<u8>> = None;
-            loop {
-                let mut scan = Scan::new(area, PAGE);
-                scan.after = after.take();
-                let page = self.store.scan(scan).await?;
+            let mut pages = Pages::of(&*self.store, area);
+            while let Some(page) = pages.next().await? {
                 for (key, value) in &page {
                     if area == area::OWN_NOTICE {
                         self.index_own(NoticeId::try_from(key.as_slice())?, rows::parse(value)?).await?;
@@ -125,10 +121,6 @@ impl Node {
                         let id = key.as_slice().try_into().map_err(|_| unreadable())?;
                         self.indexes.record(id, &Record::parse(&bytes)?);
                     }
-                }
-                match page.last() {
-                    Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                    _ => break,
                 }
             }
         }
