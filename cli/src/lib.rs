@@ -17,6 +17,7 @@ mod node;
 mod options;
 mod output;
 mod profile;
+mod transport;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

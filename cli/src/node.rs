@@ -9,12 +9,13 @@ use eads_proto::v1::notice_service_client::NoticeServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
 use eads_proto::v1::record_service_client::RecordServiceClient;
 use eads_proto::v1::search_service_client::SearchServiceClient;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::{CliError, tls_failure};
 use crate::exit::Exit;
 use crate::profile::Profile;
+use crate::transport;
 
 /// How long connecting may take, at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,21 +37,13 @@ impl Node {
         timeout: Duration,
         long_timeout: Duration,
     ) -> Result<Self, CliError> {
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(&profile.ca))
-            .identity(Identity::from_pem(&profile.certificate, profile.key.as_slice()))
-            .domain_name(&profile.server_name);
         let unusable = |cause: tonic::transport::Error| CliError::new("PROFILE_INVALID", Exit::BadInput, chain(&cause));
-        let endpoint = Endpoint::from_shared(format!("https://{}", profile.endpoint))
-            .and_then(|endpoint| endpoint.tls_config(tls))
-            .map_err(unusable)?
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            .tcp_nodelay(true);
-        // The limit of the endpoint covers TCP only, not the TLS handshake behind it.
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT.min(timeout), endpoint.connect()).await;
+        // The scheme is the one of what HTTP/2 sees: TLS is below it.
+        let endpoint = Endpoint::from_shared(format!("http://{}", profile.endpoint)).map_err(unusable)?;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT.min(timeout), transport::connect(profile, endpoint)).await;
         let channel = match connected {
             Ok(Ok(channel)) => channel,
-            Ok(Err(cause)) => return Err(connect_error(&profile.endpoint, &cause)),
+            Ok(Err(cause)) => return Err(connect_error(&profile.endpoint, &*cause)),
             Err(_) => {
                 let text = format!("{} did not answer in time", profile.endpoint);
                 return Err(CliError::new("NODE_UNREACHABLE", Exit::Unreachable, text));
@@ -135,7 +128,7 @@ fn with_deadline<M>(message: M, deadline: Duration) -> Request<M> {
     request
 }
 
-fn connect_error(endpoint: &str, cause: &tonic::transport::Error) -> CliError {
+fn connect_error(endpoint: &str, cause: &(dyn std::error::Error + Send + Sync + 'static)) -> CliError {
     match tls_failure(cause) {
         Some(failure) => CliError::from_tls(&failure),
         None => {

@@ -1,7 +1,7 @@
 //! What the demonstration says: numbered steps, what happened in each, and how long it took.
 //!
 //! Only what a step has found out is said, after it was found out. For people it is printed as it happens; for
-//! programs all steps are one document at the end (`json`), or a line each (`jsonl`).
+//! programs all steps are one document at the end (`json`), with a line for each before it (`jsonl`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

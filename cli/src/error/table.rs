@@ -40,7 +40,6 @@ pub(super) fn hint(code: &str) -> Option<&'static str> {
         }
         "DRAFT_TAMPERED" => "do not approve it; tell the administrator: the node showed what it did not commit to",
         "CARD_CODE_DIFFERS" => "do not accept the peer: read the code to each other again over a channel both trust",
-        "QUERY_LEGAL_BASIS_MISSING" => "state it with --legal-basis TEXT, or set EADS_LEGAL_BASIS for the session",
         "CARD_MALFORMED" | "CARD_ARMOR" => "ask the peer for its card again, as `eads peer card --out FILE` writes it",
         "AGREEMENT_MALFORMED" => "start from the file that `eads agreement example MEMBER` prints",
         "REASON_REQUIRED" => "see the reason codes with `eads notice template KIND SUBJECT`",

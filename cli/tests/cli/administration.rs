@@ -131,7 +131,7 @@ fn a_withdrawn_notice_s_status_names_who_has_not_purged_it() {
         member: member.to_owned(),
         index: 9,
         version: 2,
-        action: "withdraw".to_owned(),
+        action: "issue".to_owned(),
         state: state.to_owned(),
         ..Default::default()
     };

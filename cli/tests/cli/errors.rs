@@ -92,7 +92,8 @@ fn inputs_that_are_refused_before_any_node_is_asked() {
     golden!(5, "draft-incomplete", home, "notice", "draft", "draft.toml", "--valid-days", "9");
     golden!(5, "name-empty", home, "search", "person", "--name", " ", "--purpose", "border-check");
     golden!(5, "imo-check", home, "search", "imo", "9074728", "--purpose", "border-check");
-    golden!(5, "legal-basis-missing", home, "search", "plate", "B1234XYZ", "--purpose", "border-check");
+    let long = "x".repeat(201);
+    golden!(5, "legal-basis-long", home, "search", "plate", "B1", "--purpose", "border-check", "--legal-basis", &long);
     golden!(5, "record-format", home, "record", "import", "persons.xlsx", "--source", "x");
 }
 

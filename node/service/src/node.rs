@@ -75,6 +75,7 @@ pub struct Node {
     pub(crate) notices: tokio::sync::Mutex<()>,
     /// Serialises what is applied from one peer after another; each origin has its own.
     pub(crate) applying: crate::sync::Applying,
+    pub(crate) dialled: crate::sync::Dialled,
 }
 
 impl Node {
@@ -111,6 +112,7 @@ impl Node {
             receipts_due: tokio::sync::watch::Sender::new(0),
             notices: tokio::sync::Mutex::new(()),
             applying: crate::sync::Applying::default(),
+            dialled: crate::sync::Dialled::default(),
         };
         node.fill_indexes().await?;
         Ok(Arc::new(node))

@@ -63,10 +63,29 @@ impl Backoff {
 
     /// Between half and the whole of the pause that is due.
     async fn pause(&mut self) {
+        let pause = self.due();
+        tokio::time::sleep(pause).await;
+    }
+
+    /// The same, but at most the first pause once `peer` has dialled in: it is there again.
+    async fn pause_for(&mut self, peer: MemberId) {
+        let first = self.node.limits.backoff.0;
+        let dialled = self.node.dialled.by(peer);
+        let pause = self.due();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = async {
+                dialled.notified().await;
+                tokio::time::sleep(first.min(pause)).await;
+            } => self.reset(),
+        }
+    }
+
+    fn due(&mut self) -> Duration {
         let [jitter] = eads_domain::entropy::random::<1>(&*self.node.entropy);
         let pause = self.next.mul_f64(0.5 + f64::from(jitter) / 510.0);
         self.next = self.next.saturating_mul(2).min(self.node.limits.backoff.1);
-        tokio::time::sleep(pause).await;
+        pause
     }
 }
 
@@ -87,7 +106,7 @@ async fn follow(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
                 status.last_error = Some(ended.clone());
             });
             tracing::info!(%peer, code = ended.code, "sync ended; trying again");
-            backoff.pause().await;
+            backoff.pause_for(peer).await;
         }
     })
     .await;
@@ -159,7 +178,7 @@ async fn post(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
                 }
                 Err(PostError::Link(error)) => {
                     tracing::debug!(%peer, code = error.code, "receipts were not taken; trying again");
-                    backoff.pause().await;
+                    backoff.pause_for(peer).await;
                 }
                 Err(PostError::Own(error)) => {
                     tracing::error!(%peer, code = %error.code(), "receipts cannot be written: {error}");

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use eads_domain::id::MemberId;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
 pub use follow::run;
@@ -29,5 +29,15 @@ impl Applying {
     pub(crate) async fn lock(&self, origin: MemberId) -> OwnedMutexGuard<()> {
         let lock = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(origin).or_default().clone();
         lock.lock_owned().await
+    }
+}
+
+/// Tells who waits for a peer that the peer has dialled in.
+#[derive(Debug, Default)]
+pub(crate) struct Dialled(Mutex<BTreeMap<MemberId, Arc<Notify>>>);
+
+impl Dialled {
+    pub(crate) fn by(&self, peer: MemberId) -> Arc<Notify> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().clone()
     }
 }

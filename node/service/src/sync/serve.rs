@@ -70,6 +70,7 @@ impl Node {
             );
             return Err(ServiceError::conflict("CURSOR_IN_FUTURE", "the cursor is ahead of the register"));
         }
+        self.dialled.by(peer).notify_waiters();
         let serving = Serving {
             grown: self.register.watch(),
             peers: self.peers.watch(),
