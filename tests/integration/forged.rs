@@ -299,7 +299,6 @@ async fn a_longer_register_with_another_past_is_not_followed() {
     other.checkpoint = scene.id.checkpoint_of(2, tree.root());
     other.consistency = tree.consistency_proof(1, 2).unwrap().iter().map(|node| node.as_bytes().to_vec()).collect();
     scene.id.serve([other]);
-    // The silent stream is dropped after its stall time, and the next one brings the other past.
     faulted(&scene.my, scene.id.id, "CHECKPOINT_INCONSISTENT").await;
     assert_eq!(peers(&scene.my).await[0].register_cursor, 1);
     sound(&scene.my).await;
@@ -367,27 +366,48 @@ async fn an_approval_by_somebody_who_is_no_approver_is_rejected() {
     rejected(scene, eads_domain::receipt::ReceiptReason::APPROVAL_INVALID.number()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_that_nobody_approved_withdraws_nothing() {
-    let mut scene = Scene::new().await;
-    let issue = scene.id.issue(&red("stays"));
-    let withdrawal = scene.id.withdraw(issue);
-    let entry = scene.id.entries.pop().unwrap();
+/// Takes the approval out of the last entry.
+fn disapprove(id: &mut Hostile) {
+    let entry = id.entries.pop().unwrap();
     let bare = entry.committed.unwrap().with_approvals(&[]).unwrap();
     let mut payload = entry.statement.payload().clone();
     payload.slots = bare.slots_root();
-    let statement = Statement::sign(payload, scene.id.key()).unwrap();
-    scene.id.tree = eads_domain::register::Tree::default();
-    scene.id.tree.append(scene.id.entries[issue].statement.leaf());
-    assert_eq!(scene.id.push(Entry { statement, committed: Some(bare), ..entry }), withdrawal);
-    scene.id.serve([scene.id.batch(0, 2)]);
-    tokio::time::sleep(std::time::Duration::from_millis(9000)).await;
-    println!("{:?} {:?} {:?}", peers(&scene.my).await, eads_tests::house::status(&scene.my).await.alarms, receipts(&scene.id));
-    until("both are receipted", || async { receipts(&scene.id).len() == 2 }).await;
+    let statement = Statement::sign(payload, id.key()).unwrap();
+    id.tree = eads_domain::register::Tree::default();
+    for before in &id.entries {
+        id.tree.append(before.statement.leaf());
+    }
+    id.push(Entry { statement, committed: Some(bare), ..entry });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resumption_that_nobody_approved_resumes_nothing() {
+    let mut scene = Scene::new().await;
+    let issue = scene.id.issue(&red("stays"));
+    scene.id.change_state(Action::Suspend, issue, "under-review");
+    scene.id.change_state(Action::Resume, issue, "review-completed");
+    disapprove(&mut scene.id);
+    scene.id.serve([scene.id.batch(0, 3)]);
+    until("the resumption is answered", || async { receipts(&scene.id).iter().any(|one| one.index == 2) }).await;
     let all = receipts(&scene.id);
-    let last = all.last().unwrap();
-    assert_eq!(last.reason, eads_domain::receipt::ReceiptReason::APPROVAL_INVALID, "{all:?}");
-    assert_eq!(scene.my.listed("held").await.len(), 1);
+    let answer = all.iter().find(|one| one.index == 2).unwrap();
+    assert_eq!(answer.reason, eads_domain::receipt::ReceiptReason::APPROVAL_INVALID);
+    assert_eq!(scene.my.listed("held").await[0].state, "suspended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_counts_by_its_signature_alone() {
+    // The safe direction needs no second officer at the receiver: the origin's node has seen to it.
+    let mut scene = Scene::new().await;
+    let issue = scene.id.issue(&red("goes"));
+    scene.id.withdraw(issue);
+    disapprove(&mut scene.id);
+    scene.id.serve([scene.id.batch(0, 2)]);
+    until("the purge is receipted", || async {
+        receipts(&scene.id).iter().any(|one| one.status == eads_domain::receipt::ReceiptStatus::Purged)
+    })
+    .await;
+    assert!(scene.my.listed("held").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

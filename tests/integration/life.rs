@@ -30,8 +30,8 @@ async fn a_held_notice_outlives_a_restart_of_its_holder_and_of_its_owner() {
     id.receipted(&reference, &my, &["issue accepted"]).await;
     my.restart().await;
     id.restart().await;
-    assert_eq!(my.state_of(&reference).await, "valid");
     assert_eq!(id.receipts(&reference, &my).await, ["issue accepted"]);
+    assert_eq!(my.state_of(&reference).await, "valid");
     sound(&my).await;
     sound(&id).await;
 }

@@ -3,6 +3,19 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
 
+mod audit;
+mod command;
+mod erasure;
 mod forged;
 mod four_eyes;
+mod hostile;
+mod identity;
+mod kill;
 mod life;
+mod programs;
+mod record_access;
+mod records;
+mod roles;
+mod search;
+mod store;
+mod un_list;

@@ -9,9 +9,13 @@
 pub mod content;
 pub mod hostile;
 pub mod house;
+pub mod inquiry;
+pub mod lists;
 pub mod member;
 pub mod notices;
 pub mod operator;
 pub mod ports;
+pub mod process;
+pub mod questions;
 pub mod traces;
 pub mod wait;

@@ -3,27 +3,37 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use eads_domain::clock::{Clock as _, ManualClock, SystemClock, Timestamp};
+use eads_domain::code::Coded as _;
 use eads_domain::entropy::{Entropy, SystemEntropy};
 use eads_domain::id::MemberId;
 use eads_domain::operator::{Role, Roles};
 use eads_node::config::{Config, FILE_NAME};
 use eads_node::identity::{Authority, AuthorityKind, Identity, KeyCost, Passphrase};
 use eads_node::init::{InitOptions, init};
-use eads_node::lifecycle::{self, LifecycleError};
+use eads_node::lifecycle::{self, LifecycleError, Running};
 use eads_service::Node;
 use eads_service::limits::Limits;
+use eads_store::embedded::EmbeddedOptions;
+use eads_store::keys::KeyTree;
+use eads_store::vault::Vault;
+use eads_store::{EmbeddedStore, StoreError};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::operator::Operator;
 use crate::ports;
+use crate::wait::{PATIENCE, PAUSE};
 
 /// Opens every node of every test.
 pub const PASSPHRASE: &str = "five random words for tests";
+
+/// What every clock shows at first, so that the members of a test agree to the second.
+static START: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now());
 
 /// One member's node, running or not.
 pub struct Member {
@@ -67,7 +77,7 @@ impl Member {
     /// When it cannot be made.
     pub fn create(home: &Path, id: &str) -> Self {
         let member: MemberId = id.parse().expect("a member");
-        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let clock = Arc::new(ManualClock::new(*START));
         let (peers, operators) = (ports::free(), ports::free());
         let dir = home.join(id);
         let options = InitOptions {
@@ -97,8 +107,12 @@ impl Member {
     /// # Panics
     /// When it does not start.
     pub async fn start(&mut self) {
-        if let Err(error) = self.try_start().await {
-            panic!("the node of {} does not start: {error}", self.id);
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.try_start().await {
+            // What an operator's call still holds when its node goes, goes with that call.
+            let closing = error.code().as_str() == "STORE_LOCKED" && Instant::now() < deadline;
+            assert!(closing, "the node of {} does not start: {error}", self.id);
+            sleep(PAUSE).await;
         }
     }
 
@@ -119,15 +133,44 @@ impl Member {
     /// When it runs already.
     pub async fn try_start_with(&mut self, secret: &str) -> Result<(), LifecycleError> {
         assert!(self.live.is_none(), "the node of {} runs already", self.id);
-        let config = Config::load(&self.dir.join(FILE_NAME)).expect("a configuration");
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let opened =
-            lifecycle::open(config, passphrase(secret), self.clock.clone(), entropy, self.limits.clone()).await;
-        let running = opened?;
+        let running = self.open(secret).await?;
         let (node, stop) = (running.node.clone(), CancellationToken::new());
         let served = tokio::spawn(running.run(stop.clone()));
         self.live = Some(Live { node, stop, served });
         Ok(())
+    }
+
+    /// Opens the directory as a starting node does, whether or not one runs on it.
+    ///
+    /// # Errors
+    /// [`LifecycleError`].
+    ///
+    /// # Panics
+    /// When there is no configuration.
+    pub async fn open(&self, secret: &str) -> Result<Running, LifecycleError> {
+        let config = Config::load(&self.dir.join(FILE_NAME)).expect("a configuration");
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        lifecycle::open(config, passphrase(secret), self.clock.clone(), entropy, self.limits.clone()).await
+    }
+
+    /// The store and keys of a stopped node, as they lie on disk.
+    ///
+    /// # Panics
+    /// When they cannot be opened.
+    pub async fn vault(&self) -> Vault {
+        assert!(self.live.is_none(), "the node of {} still runs", self.id);
+        let deadline = Instant::now() + PATIENCE;
+        let store = loop {
+            match EmbeddedStore::open(&self.dir, EmbeddedOptions::default()) {
+                Ok(store) => break store,
+                // What a call still held when the node went goes with that call.
+                Err(StoreError::Locked { .. }) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(error) => panic!("the store of {}: {error}", self.id),
+            }
+        };
+        let secret = passphrase(PASSPHRASE).for_key_tree().expect("a passphrase");
+        let keys = KeyTree::open(&self.dir, &secret, Arc::new(SystemEntropy)).expect("the keys");
+        Vault::new(Arc::new(store), Arc::new(keys))
     }
 
     /// Stops the node and waits until everything of it is closed.

@@ -33,6 +33,30 @@ impl Member {
         self.create_draft("issue", "", values(&content(draft)), audience, not_after).await
     }
 
+    /// A draft of an issue to members by their names.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn draft_to(&self, draft: &str, audience: &[&str]) -> Result<v1::CreateDraftResponse, Status> {
+        let request = v1::CreateDraftRequest {
+            action: "issue".to_owned(),
+            values: values(&content(draft)),
+            audience: audience.iter().map(|member| (*member).to_owned()).collect(),
+            not_after: self.now().plus_seconds(YEAR).as_unix(),
+            ..v1::CreateDraftRequest::default()
+        };
+        Ok(self.operator("issuer").notices().create_draft(request).await?.into_inner())
+    }
+
+    /// Drafts, approves and issues a content to members by their names. Returns its reference.
+    ///
+    /// # Panics
+    /// When a step is refused.
+    pub async fn issue_to(&self, draft: &str, audience: &[&str]) -> String {
+        let drafted = self.draft_to(draft, audience).await.expect("a draft");
+        self.publish(&drafted.draft_id).await.expect("an issue").reference
+    }
+
     async fn create_draft(
         &self,
         action: &str,

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep};
 
 /// How long a condition may take to hold; ample on a busy machine, and never reached by a test that passes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks at it.
+pub const PAUSE: Duration = Duration::from_millis(10);
 
 /// Waits until `holds` says so.
 ///

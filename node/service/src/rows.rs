@@ -4,6 +4,7 @@
 
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, InvalidId, MemberId, NoticeId};
+use eads_domain::receipt::ReceiptStatus;
 use eads_domain::slot::SlotSet;
 use eads_domain::statement::Action;
 use eads_domain::subject::{NoticeKind, SubjectType};
@@ -199,6 +200,12 @@ impl Holding {
     /// Whether the peer still owes a receipt.
     pub const fn awaits_receipt(&self) -> bool {
         self.receipt.is_none() && !self.undelivered
+    }
+
+    /// Whether the peer is known to hold nothing of the content: purged, refused, or never delivered.
+    pub fn is_settled(&self) -> bool {
+        let answered = self.receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
+        self.undelivered || matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected))
     }
 }
 

@@ -333,7 +333,7 @@ impl Hostile {
         v1::SyncResponse { first_index: from, clock: self.home.now().as_unix(), ..v1::SyncResponse::default() }
     }
 
-    /// Serves these batches on the victim's next stream, and then nothing on it.
+    /// Serves these batches on the victim's stream, or on its next one if a batch makes it hang up.
     pub fn serve(&self, batches: impl IntoIterator<Item = v1::SyncResponse>) {
         self.script.next(Session::Batches(batches.into_iter().collect()));
     }

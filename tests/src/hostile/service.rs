@@ -13,17 +13,18 @@ use eads_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 /// What a sync stream of the victim gets.
 pub enum Session {
-    /// These, and then silence.
+    /// These.
     Batches(Vec<v1::SyncResponse>),
     /// This one, without an end.
     Endless(Box<v1::SyncResponse>),
-    /// Refused.
+    /// An end with this status.
     Refused(Status),
 }
 
@@ -34,6 +35,7 @@ pub type Reply = Box<dyn Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse
 #[derive(Default)]
 pub struct Script {
     sessions: Mutex<VecDeque<Session>>,
+    queued: watch::Sender<u64>,
     reply: Mutex<Option<Reply>>,
     cursors: Mutex<Vec<v1::SyncRequest>>,
     receipts: Mutex<Vec<v1::PostReceiptsRequest>>,
@@ -41,12 +43,13 @@ pub struct Script {
 }
 
 impl Script {
-    /// What the victim's next stream gets; without any it is silent.
+    /// What the victim's stream gets next, this one or the one after; without any it is silent.
     ///
     /// # Panics
     /// Never, unless a test panicked before.
     pub fn next(&self, session: Session) {
         self.sessions.lock().expect("no panic").push_back(session);
+        self.queued.send_modify(|queued| *queued += 1);
     }
 
     /// How questions are answered from now on; `None` of the reply means never.
@@ -85,6 +88,36 @@ impl Script {
     }
 }
 
+/// One stream, which takes one session after the other.
+struct Reading {
+    script: Arc<Script>,
+    batches: VecDeque<v1::SyncResponse>,
+    endless: Option<Box<v1::SyncResponse>>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<v1::SyncResponse, Status> {
+        loop {
+            if let Some(batch) = &self.endless {
+                // Lets the transport work between two items; a stream that is always ready starves it.
+                tokio::task::yield_now().await;
+                return Ok((**batch).clone());
+            }
+            if let Some(batch) = self.batches.pop_front() {
+                return Ok(batch);
+            }
+            let mut queued = self.script.queued.subscribe();
+            let session = self.script.sessions.lock().expect("no panic").pop_front();
+            match session {
+                Some(Session::Batches(batches)) => self.batches.extend(batches),
+                Some(Session::Endless(batch)) => self.endless = Some(batch),
+                Some(Session::Refused(status)) => return Err(status),
+                None => queued.changed().await.map_err(|_| Status::cancelled("the script is gone"))?,
+            }
+        }
+    }
+}
+
 struct Api(Arc<Script>);
 
 #[tonic::async_trait]
@@ -93,21 +126,15 @@ impl PeerService for Api {
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
         self.0.cursors.lock().expect("no panic").push(request.into_inner());
-        let session = self.0.sessions.lock().expect("no panic").pop_front();
-        let batches: Self::SyncStream = match session {
-            None => stream::pending().boxed(),
-            Some(Session::Refused(status)) => return Err(status),
-            Some(Session::Batches(batches)) => stream::iter(batches).map(Ok).chain(stream::pending()).boxed(),
-            Some(Session::Endless(batch)) => {
-                stream::repeat_with(move || Ok((*batch).clone())).then(|item| async {
-                    // Lets the transport work between two items; a stream that is always ready starves it.
-                    tokio::task::yield_now().await;
-                    item
-                })
+        let reading = Reading { script: self.0.clone(), batches: VecDeque::new(), endless: None };
+        let batches = stream::unfold(Some(reading), |reading| async move {
+            let mut reading = reading?;
+            match reading.next().await {
+                Ok(batch) => Some((Ok(batch), Some(reading))),
+                Err(status) => Some((Err(status), None)),
             }
-            .boxed(),
-        };
-        Ok(Response::new(batches))
+        });
+        Ok(Response::new(batches.boxed()))
     }
 
     async fn post_receipts(

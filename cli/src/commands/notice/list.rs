@@ -162,7 +162,9 @@ impl ShowOptions {
 impl NoticePage {
     fn show(&self, page: &mut Page, now: Timestamp) {
         self.notice.show(page, now);
-        page.field("approved by", &self.approver);
+        if !self.approver.is_empty() {
+            page.field("approved by", &self.approver);
+        }
         match self.caution.as_deref() {
             None => {}
             Some("confirm-with-owner") => {
@@ -175,6 +177,9 @@ impl NoticePage {
             Some(other) => page.toned(&other.to_uppercase(), Tone::Bad),
         }
         page.heading("Content");
+        if self.fields.is_empty() {
+            page.line("destroyed: nothing of it is kept");
+        }
         FieldView::show_all(&self.fields, page);
         if !self.withheld.is_empty() {
             page.toned(&format!("not shown to this node: {}", self.withheld.join(", ")), Tone::Quiet);
@@ -187,16 +192,21 @@ impl TryFrom<proto::GetNoticeResponse> for NoticePage {
     type Error = CliError;
 
     fn try_from(found: proto::GetNoticeResponse) -> Result<Self, CliError> {
-        let shown = Shown::parse(&found.values)?;
-        let withheld = found
-            .withheld
-            .iter()
-            .filter_map(|slot| u8::try_from(*slot).ok().and_then(|slot| SlotNumber::new(slot).ok()))
-            .filter_map(|slot| shown.name_of(slot))
-            .collect();
+        // Of an own notice that has ended nothing is left but that it was.
+        let (fields, withheld) = if found.values.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            let shown = Shown::parse(&found.values)?;
+            let withheld = found
+                .withheld
+                .iter()
+                .filter_map(|slot| u8::try_from(*slot).ok().and_then(|slot| SlotNumber::new(slot).ok()))
+                .filter_map(|slot| shown.name_of(slot));
+            (shown.fields(), withheld.collect())
+        };
         Ok(Self {
             notice: NoticeView::from(found.notice.unwrap_or_default()),
-            fields: shown.fields(),
+            fields,
             withheld,
             caution: (!found.caution.is_empty()).then_some(found.caution),
             approver: found.approver,

@@ -2,6 +2,7 @@
 
 use eads_domain::reference::Reference;
 use eads_domain::slot::{Content, SlotNumber, SlotTable};
+use eads_domain::value::Value;
 use eads_proto::v1 as proto;
 use serde::Serialize;
 
@@ -67,15 +68,21 @@ impl StateOptions {
         let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
         let found = node::answer(node.notices().get_notice(request)).await?;
         let summary = found.notice.unwrap_or_default();
-        let slots = found.values.iter().filter_map(|each| {
-            let slot = u8::try_from(each.slot).ok().and_then(|slot| SlotNumber::new(slot).ok())?;
-            Some((slot, each.value.as_slice()))
-        });
-        let content = Content::from_slot_values(slots)?.state_change([self.reason.as_str()])?;
+        let values = if found.values.is_empty() {
+            // It has ended and nothing of it is left to be repeated: the node says what may become of it.
+            let reasons = Value::List(vec![Value::text(&self.reason)?]);
+            vec![proto::SlotValue { slot: SlotNumber::REASONS.get().into(), value: reasons.encode() }]
+        } else {
+            let slots = found.values.iter().filter_map(|each| {
+                let slot = u8::try_from(each.slot).ok().and_then(|slot| SlotNumber::new(slot).ok())?;
+                Some((slot, each.value.as_slice()))
+            });
+            draft::values(&Content::from_slot_values(slots)?.state_change([self.reason.as_str()])?)
+        };
         let request = proto::CreateDraftRequest {
             action: change.as_str().to_owned(),
             reference: self.reference.to_string(),
-            values: draft::values(&content),
+            values,
             audience: summary.audience,
             not_after: summary.not_after,
         };

@@ -202,7 +202,7 @@ impl AuditLog {
         let mut open = BTreeSet::new();
         let records = match self.records() {
             Ok(records) => records,
-            Err(error) => return AuditVerification { finding: Some((0, error.to_string())), ..found },
+            Err(error) => return AuditVerification { finding: Some((1, error.to_string())), ..found },
         };
         for checked in records {
             match checked {
@@ -219,7 +219,8 @@ impl AuditLog {
                     }
                 }
                 Err(error) => {
-                    found.finding = Some((found.entries, error.to_string()));
+                    // The first entry is 1.
+                    found.finding = Some((found.entries + 1, error.to_string()));
                     break;
                 }
             }

@@ -11,6 +11,7 @@ use eads_store::port::{Batch, Scan};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::rows::{self, Answered, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
 
 const JOBS: usize = 256;
@@ -123,6 +124,20 @@ impl Node {
             .collect())
     }
 
+    /// Settles what a crash between the last receipt and its consequence left unsettled.
+    pub(crate) async fn settle_ended(&self) -> Result<(), ServiceError> {
+        let mut pages = Pages::of(&*self.store, area::OWN_NOTICE);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let head: OwnNotice = rows::parse(value)?;
+                if !head.settled && matches!(head.life, Life::Withdrawn | Life::Expired) {
+                    self.settle(NoticeId::try_from(key.as_slice())?).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Marks an ended notice as settled once every holder of any content has receipted its purge.
     pub(crate) async fn settle(&self, notice: NoticeId) -> Result<(), ServiceError> {
         let _notices = self.notices.lock().await;
@@ -137,11 +152,8 @@ impl Node {
             for member in &head.ever_sent {
                 let key = area::index_member(index, *member);
                 let Some(holding) = rows::get::<Holding>(&*self.store, area::HOLDING, &key).await? else { continue };
-                let answered = holding.receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
                 let settled = match version.action.describes_subject() {
-                    true => {
-                        holding.undelivered || matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected))
-                    }
+                    true => holding.is_settled(),
                     false => !holding.awaits_receipt(),
                 };
                 if !settled {

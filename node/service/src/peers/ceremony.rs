@@ -180,8 +180,8 @@ impl Node {
         Ok(Acceptance::Accepted)
     }
 
-    /// Cuts a peer off at once. It may still fetch withdrawals and post receipts. Returns how many entries it
-    /// has not receipted.
+    /// Cuts a peer off at once. It may still fetch withdrawals and post receipts. Returns of how many
+    /// notices it still owes a purge receipt.
     ///
     /// # Errors
     /// `PEER_UNKNOWN`.
@@ -208,8 +208,7 @@ impl Node {
         self.store.commit(batch).await?;
         self.peers.insert(peer);
         self.link.cut(member);
-        let views = self.peer_views().await?;
-        Ok(views.iter().find(|view| view.peer.member() == member).map_or(0, |view| view.awaiting_receipt))
+        self.unsettled(member).await
     }
 
     /// The audit entry with which a call of an operator begins.

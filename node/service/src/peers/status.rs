@@ -1,6 +1,6 @@
 //! What is known of the connection with each peer; kept in memory only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use eads_domain::clock::Timestamp;
@@ -79,6 +79,22 @@ impl Node {
             });
         }
         Ok(views)
+    }
+
+    /// Of how many notices `member` was sent a content that it has neither purged nor refused.
+    pub(super) async fn unsettled(&self, member: MemberId) -> Result<u64, ServiceError> {
+        let mut notices = BTreeSet::new();
+        let mut pages = Pages::of(&*self.store, area::HOLDING);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let holding: Holding = rows::parse(value)?;
+                let of_member = key.last_chunk::<2>() == Some(member.as_bytes());
+                if of_member && holding.action.describes_subject() && !holding.is_settled() {
+                    notices.insert(holding.notice);
+                }
+            }
+        }
+        Ok(notices.len() as u64)
     }
 
     async fn awaiting_receipts(&self) -> Result<BTreeMap<MemberId, u64>, ServiceError> {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use eads_domain::agreement::Shows;
 use eads_domain::code::Coded as _;
 use eads_domain::encode::sha256;
 use eads_domain::id::{Hash, MemberId, RequestId};
-use eads_domain::query::{Answer, Hit, HitSource, Query, QueryKey};
+use eads_domain::query::{Answer, Query, QueryKey};
 
 use super::local::Found;
 use crate::audit::{Actor, Entry, EntryKind};
@@ -85,7 +84,7 @@ impl Node {
         entry.sealed_query = Some(self.audit.seal_query(&describe(query))?);
         let intent = self.audit.intent(entry).await?;
         let outcome = match agreement.admit(query) {
-            Ok(()) => self.find_own(query, Some(peer)).await,
+            Ok(()) => self.find_own(query, Some((peer, agreement))).await,
             Err(refusal) => Err(ServiceError::denied_by(refusal)),
         };
         let Found { hits, shown, truncated } = match outcome {
@@ -95,12 +94,6 @@ impl Node {
                 return Err(error);
             }
         };
-        let (hits, shown) = hits
-            .into_iter()
-            .zip(shown)
-            .filter(|(hit, _)| discloses(agreement, hit))
-            .map(|(hit, shown)| narrow(&agreement.answers().shows, hit, shown))
-            .unzip::<_, _, Vec<_>, Vec<_>>();
         let answer = Answer {
             request,
             hits,
@@ -129,27 +122,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// A notice of a kind that the agreement does not send is not answered either.
-fn discloses(agreement: &eads_domain::agreement::Agreement, hit: &Hit) -> bool {
-    match (hit.source, hit.kind) {
-        (HitSource::Notice, Some(kind)) => agreement.sends().kinds.contains(&kind),
-        (HitSource::Notice, None) => false,
-        (HitSource::Record, _) => true,
-    }
-}
-
-/// Cuts a hit down to what the agreement shows.
-fn narrow(shows: &Shows, mut hit: Hit, mut shown: crate::audit::Shown) -> (Hit, crate::audit::Shown) {
-    shown.slots = eads_domain::slot::SlotSet::EMPTY;
-    if !shows.shows_reference() {
-        hit.reference = None;
-        hit.statement = None;
-        hit.kind = None;
-    }
-    hit.fields.retain(|field| shows.shows_field(&field.name));
-    (hit, shown)
 }
 
 /// A question in words, for the sealed part of the audit.

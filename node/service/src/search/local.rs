@@ -1,11 +1,12 @@
 //! Searching what this member itself holds.
 
+use eads_domain::agreement::{Agreement, Shows};
 use eads_domain::id::{MemberId, NoticeId};
 use eads_domain::query::{
     Caution, Hit, HitField, HitReason, HitSource, HitState, Query, QueryKey, Score, StatementPointer,
 };
 use eads_domain::record::Record;
-use eads_domain::slot::{Fields as _, SlotSet};
+use eads_domain::slot::{Fields as _, SlotSet, SlotTable};
 use eads_domain::subject::SubjectType;
 use eads_search::{Index, Limits, Match, Matches};
 use eads_store::vault::Sealed;
@@ -31,6 +32,15 @@ impl Found {
     fn push(&mut self, hit: Hit, shown: Shown) {
         self.hits.push(hit);
         self.shown.push(shown);
+    }
+
+    /// The whole of a hit for the own officers, or what its agreement shows to a peer.
+    fn push_for(&mut self, asker: Option<(MemberId, &Agreement)>, subject: SubjectType, whole: (Hit, Shown)) {
+        let (hit, shown) = match asker {
+            None => whole,
+            Some((_, agreement)) => narrow(&agreement.answers().shows, subject, whole.0, whole.1),
+        };
+        self.push(hit, shown);
     }
 
     /// The best `most`, best first.
@@ -62,15 +72,19 @@ impl Node {
     }
 
     /// What this member holds of its own: its notices in force and its records. A peer that asks finds only the
-    /// notices that are addressed to it.
-    pub(super) async fn find_own(&self, query: &Query, asker: Option<MemberId>) -> Result<Found, ServiceError> {
+    /// notices that are addressed to it, of the kinds that its agreement sends, and sees of each hit what that shows.
+    pub(super) async fn find_own(
+        &self,
+        query: &Query,
+        asker: Option<(MemberId, &Agreement)>,
+    ) -> Result<Found, ServiceError> {
         let mut found = Found::default();
         let matches = self.look_up(&self.indexes.own, query)?;
         found.truncated |= matches.truncated;
         for matched in matches.matches {
             let notice = NoticeId::from_bytes(*matched.id.as_bytes());
             let Some(head) = self.own_notice(notice).await? else { continue };
-            if asker.is_some_and(|asker| !head.audience.contains(&asker)) {
+            if asker.is_some_and(|(asker, _)| !head.audience.contains(&asker)) {
                 continue;
             }
             let (view, content) = self.own_view(notice, &head).await?;
@@ -78,16 +92,20 @@ impl Node {
             if state == HitState::Expired {
                 continue;
             }
+            if asker.is_some_and(|(_, agreement)| !agreement.sends().kinds.contains(&view.kind)) {
+                continue;
+            }
             let fields = fields(&content.to_fields());
-            found.push(hit(&view, state, None, fields, &matched), shown(&view, SlotSet::ALL));
+            let whole = (hit(&view, state, None, fields, &matched), shown(&view, SlotSet::ALL));
+            found.push_for(asker, content.subject(), whole);
         }
         // Real records never meet an exercise, and a query for kinds of notices asks for no records.
         if !query.exercise && query.kinds.is_empty() {
             let matches = self.look_up(&self.indexes.records, query)?;
             found.truncated |= matches.truncated;
             for matched in matches.matches {
-                if let Some((hit, shown)) = self.record_hit(&matched).await? {
-                    found.push(hit, shown);
+                if let Some((subject, whole)) = self.record_hit(&matched).await? {
+                    found.push_for(asker, subject, whole);
                 }
             }
         }
@@ -132,7 +150,7 @@ impl Node {
         Ok(Some((hit(&view, state, caution, fields(&content.to_fields()), matched), shown)))
     }
 
-    async fn record_hit(&self, matched: &Match) -> Result<Option<(Hit, Shown)>, ServiceError> {
+    async fn record_hit(&self, matched: &Match) -> Result<Option<(SubjectType, (Hit, Shown))>, ServiceError> {
         let row = self.vault.get(area::RECORD, matched.id.as_bytes()).await?;
         let Some(Sealed::Plain { bytes, .. }) = row else { return Ok(None) };
         let record = Record::parse(&bytes)?;
@@ -151,8 +169,22 @@ impl Node {
             caution: None,
             exercise: false,
         };
-        Ok(Some((hit, shown)))
+        Ok(Some((record.subject(), (hit, shown))))
     }
+}
+
+/// Cuts a hit down to what is shown to a peer; the audit log keeps which slots those are.
+fn narrow(shows: &Shows, subject: SubjectType, mut hit: Hit, shown: Shown) -> (Hit, Shown) {
+    if !shows.shows_reference() {
+        hit.reference = None;
+        hit.statement = None;
+        hit.kind = None;
+    }
+    hit.fields.retain(|field| shows.shows_field(&field.name));
+    let table = SlotTable::get();
+    let slots = hit.fields.iter().filter_map(|field| table.by_name(subject, &field.name)).map(|spec| spec.number);
+    let slots = slots.collect();
+    (hit, Shown { slots, ..shown })
 }
 
 fn shown(view: &NoticeView, slots: SlotSet) -> Shown {

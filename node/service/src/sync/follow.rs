@@ -194,6 +194,9 @@ async fn post(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
 async fn purge(node: Arc<Node>, stop: CancellationToken) {
     until(&stop, async {
         let mut backoff = Backoff::new(&node);
+        if let Err(error) = node.settle_ended().await {
+            tracing::error!(code = %error.code(), "ended notices cannot be settled: {error}");
+        }
         loop {
             match node.purge().await {
                 Ok(_) => {

@@ -250,23 +250,27 @@ impl Node {
             Some(Sealed::Plain { bytes, .. }) if !retracted => {
                 delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));
             }
-            _ if holding.awaits_receipt() => self.never_held(row.index, peer, holding).await?,
+            _ if holding.awaits_receipt() => self.never_held(row.index, peer).await?,
             _ => {}
         }
         Ok(delivery)
     }
 
     /// The peer asks for what is gone, so it never held it: nothing is owed for it.
-    async fn never_held(&self, index: u64, peer: MemberId, holding: Holding) -> Result<(), ServiceError> {
-        let notice = holding.notice;
-        {
+    async fn never_held(&self, index: u64, peer: MemberId) -> Result<(), ServiceError> {
+        let key = area::index_member(index, peer);
+        let notice = {
             let _notices = self.notices.lock().await;
+            // Read anew under the lock: a receipt that came meanwhile must not be overwritten.
+            let holding: Option<Holding> = rows::get(&*self.store, area::HOLDING, &key).await?;
+            let Some(holding) = holding.filter(Holding::awaits_receipt) else { return Ok(()) };
             let mut batch = Batch::new();
             batch.protective();
             let holding = Holding { undelivered: true, ..holding };
-            rows::put(&mut batch, area::HOLDING, &area::index_member(index, peer), &holding)?;
+            rows::put(&mut batch, area::HOLDING, &key, &holding)?;
             self.store.commit(batch).await?;
-        }
+            holding.notice
+        };
         self.settle(notice).await
     }
 }

@@ -77,7 +77,9 @@ pub struct Replay {
     /// After the last segment read; `None` before the first.
     at: Option<Position>,
     ready: VecDeque<Record>,
-    failed: bool,
+    /// What stands behind the records that are ready.
+    flaw: Option<JournalError>,
+    ended: bool,
 }
 
 impl Replay {
@@ -90,7 +92,8 @@ impl Replay {
         }
         let (label, schema, dir) = (journal.label.clone(), journal.schema, journal.dir.clone());
         let at = files.front().is_none_or(|(first, _)| *first == 1).then(|| Position::genesis(&label));
-        Ok(Self { label, schema, from, until, dir, files, at, ready: VecDeque::new(), failed: false })
+        let (ready, flaw, ended) = (VecDeque::new(), None, false);
+        Ok(Self { label, schema, from, until, dir, files, at, ready, flaw, ended })
     }
 
     /// Reads the next segment; `false` if there is none.
@@ -132,17 +135,15 @@ impl Iterator for Replay {
     type Item = Result<Record, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() && !self.failed {
+        while self.ready.is_empty() && !self.ended {
             match self.fill() {
                 Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    self.failed = true;
-                    return Some(Err(error));
-                }
+                Ok(false) => self.ended = true,
+                // The records before it are good and come first: whoever counts knows the first bad one.
+                Err(error) => (self.flaw, self.ended) = (Some(error), true),
             }
         }
-        self.ready.pop_front().map(Ok)
+        self.ready.pop_front().map(Ok).or_else(|| self.flaw.take().map(Err))
     }
 }
 

@@ -1,0 +1,7 @@
+//! `eads` as the tests run it: the whole program, and nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    eads_cli::run(std::env::args_os())
+}
