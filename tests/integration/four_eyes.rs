@@ -91,3 +91,14 @@ async fn a_withdrawal_takes_two_officers() {
     assert_eq!(refused(id.issue_draft(&withdrawal.draft_id).await), "APPROVAL_MISSING");
     assert_eq!(id.state_of(&reference).await, "valid");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_on_a_notice_that_has_ended_is_thrown_away() {
+    let house = House::new();
+    let id = house.member("ID").await;
+    let reference = id.issue(&red("ending"), &[]).await;
+    let waiting = id.draft_withdrawal(&reference).await.unwrap();
+    id.withdraw(&reference).await;
+    let request = v1::GetDraftRequest { draft_id: waiting.draft_id };
+    assert_eq!(refused(id.operator("issuer").notices().get_draft(request).await), "DRAFT_UNKNOWN");
+}

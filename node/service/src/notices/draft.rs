@@ -364,6 +364,21 @@ impl Node {
         outcome
     }
 
+    /// Throws away every draft on a notice that has ended: nothing about its subject stays behind.
+    pub(super) async fn discard_all_of(&self, notice: NoticeId) -> Result<(), ServiceError> {
+        let mut after = None;
+        loop {
+            let (drafts, next) = self.drafts(None, after).await?;
+            for draft in drafts.into_iter().filter(|draft| draft.notice == notice) {
+                self.discard(draft.id).await?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
     pub(crate) async fn discard(&self, id: DraftId) -> Result<(), ServiceError> {
         let draft = self.draft_by_id(id).await?;
         let mut batch = Batch::new();

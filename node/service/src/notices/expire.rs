@@ -52,6 +52,7 @@ impl Node {
             }
             self.store.commit(batch).await?;
             self.indexes.remove_own_notice(notice);
+            self.discard_all_of(notice).await?;
         } else {
             let _applying = self.applying.lock(owner).await;
             let held_key = area::member_notice(owner, notice);

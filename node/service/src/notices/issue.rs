@@ -205,6 +205,7 @@ impl Node {
         if withdraws {
             self.indexes.remove_own_notice(draft.notice);
             self.purge_due.notify_one();
+            self.discard_all_of(draft.notice).await?;
         }
         let at = first_of(&appended)?;
         Ok(Issued { reference: draft.reference.to_string(), version: draft.version, at, delivered_to: told })
