@@ -1450,6 +1450,9 @@ pub struct AuditEntry {
     /// Chain hash after this entry, 32 bytes.
     #[prost(bytes = "vec", tag = "16")]
     pub chain: ::prost::alloc::vec::Vec<u8>,
+    /// The notice, draft or import concerned, or how many of what; never a value.
+    #[prost(string, tag = "17")]
+    pub subject: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShownStatement {

@@ -191,6 +191,17 @@ impl RecordImport {
         Ok(self.progress())
     }
 
+    /// The caller is gone before the file has ended; a later run of the same file goes on from here.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn interrupt(mut self) -> Result<(), ServiceError> {
+        match self.intent.take() {
+            Some(intent) => self.node.audit.outcome(&intent, "IMPORT_INTERRUPTED", Vec::new()).await,
+            None => Ok(()),
+        }
+    }
+
     async fn finish_audited(&mut self) -> Result<(), ServiceError> {
         let blank = ImportOptions {
             mapping: Mapping::by_name("none", SubjectType::Person).map_err(ServiceError::from_coded)?,

@@ -11,7 +11,7 @@ use eads_domain::code::Coded as _;
 use eads_domain::id::{MemberId, RequestId};
 use eads_domain::query::{Answer, Hit, HitSource, Query};
 use eads_domain::register::SignedCheckpoint;
-use eads_domain::slot::SlotSet;
+use eads_domain::slot::SlotTable;
 use tokio::sync::{mpsc, watch};
 
 use super::answer::describe;
@@ -22,6 +22,7 @@ use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::peers::{LinkError, LinkFailure, Peer, PeerState};
+use crate::records::RecordHandle;
 use crate::rows::{self, Followed};
 
 /// What is searched, and where.
@@ -204,8 +205,7 @@ impl Asking {
         let shown = match outcome.and_then(|answer| self.check(member, answer)) {
             Ok(Answer { hits, truncated, checkpoint, .. }) => {
                 answer.outcome = if hits.is_empty() { Outcome::NoHit } else { Outcome::Hit };
-                let shown = hits.iter().filter_map(|hit| hit.statement).map(|statement| statement.digest);
-                let shown = shown.map(|digest| Shown { digest, slots: SlotSet::EMPTY }).collect();
+                let shown = hits.iter().filter_map(|hit| self.shown(hit)).collect();
                 answer.hits = hits;
                 answer.truncated = truncated;
                 answer.checkpoint = checkpoint;
@@ -251,6 +251,18 @@ impl Asking {
         answer.truncated |= answer.hits.len() > self.node.limits.hits;
         answer.hits.truncate(self.node.limits.hits);
         Ok(answer)
+    }
+
+    /// What of a peer's hit is shown here: its statement or record, and the slots of its fields.
+    fn shown(&self, hit: &Hit) -> Option<Shown> {
+        let record = || hit.reference.as_ref()?.as_str().parse::<RecordHandle>().ok();
+        let digest = match hit.statement {
+            Some(statement) => statement.digest,
+            None => record()?.digest(),
+        };
+        let table = SlotTable::get();
+        let slots = hit.fields.iter().filter_map(|field| table.by_name(self.query.subject, &field.name));
+        Some(Shown { digest, slots: slots.map(|spec| spec.number).collect() })
     }
 
     async fn last_known(&self, member: MemberId, answer: &mut SourceAnswer) {

@@ -213,6 +213,7 @@ pub(super) fn audit_entry(listed: Listed) -> v1::AuditEntry {
         query_text: listed.query_text.unwrap_or_default(),
         unfinished: listed.unfinished,
         chain: listed.chain.as_bytes().to_vec(),
+        subject: entry.subject.unwrap_or_default(),
     }
 }
 

@@ -116,14 +116,21 @@ impl Reporting {
 async fn run(mut import: RecordImport, mut upload: RecordsUpload, reporting: &Reporting) -> Result<(), Status> {
     let resume_at = import.progress().bytes_done;
     let begun = v1::ImportRecordsResponse { resume_at, bytes_done: resume_at, ..Default::default() };
-    if !reporting.tell(Ok(begun)).await {
-        return Ok(());
-    }
-    while let Some(chunk) = upload.chunk().await? {
+    let mut told = reporting.tell(Ok(begun)).await;
+    while told {
+        let chunk = match upload.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(broken) => {
+                import.interrupt().await.map_err(|error| status(&error))?;
+                return Err(broken);
+            }
+        };
         let progress = import.push(&chunk).await.map_err(|error| status(&error))?;
-        if !reporting.tell_all(progress, false).await {
-            return Ok(());
-        }
+        told = reporting.tell_all(progress, false).await;
+    }
+    if !told {
+        return import.interrupt().await.map_err(|error| status(&error));
     }
     let progress = import.finish().await.map_err(|error| status(&error))?;
     reporting.tell_all(progress, true).await;
