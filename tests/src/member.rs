@@ -1,6 +1,7 @@
 //! One member's node in this process: a real directory, real keys and stores, real listeners on loopback.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -183,7 +184,17 @@ impl Member {
         served.await.expect("the node ends").expect("the node ends well");
         let last = Arc::downgrade(&node);
         drop(node);
-        crate::wait::until("the stopped node is closed", || async { last.strong_count() == 0 }).await;
+        crate::wait::until("the stopped node is closed", || async { last.strong_count() == 0 && self.is_closed() })
+            .await;
+    }
+
+    /// Whether nothing below the directory is locked any more; what a node held goes a moment after the node.
+    fn is_closed(&self) -> bool {
+        let is_free = |part: &&str| match File::options().write(true).open(self.dir.join(part).join("lock")) {
+            Ok(file) => file.try_lock().is_ok(),
+            Err(_) => true,
+        };
+        ["", "keys", "journal", "audit"].iter().all(|part| is_free(&part))
     }
 
     /// Stops and starts again.

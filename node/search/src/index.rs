@@ -26,7 +26,7 @@ pub enum SearchError {
     /// Nothing in it is a letter or a digit.
     #[error("the name has no letters to search by")]
     NoWords,
-    /// More than [`ask::MAX_ASKED_WORDS`] words.
+    /// More than `ask::MAX_ASKED_WORDS` words.
     #[error("the name has more than {} parts; leave some out", ask::MAX_ASKED_WORDS)]
     TooManyWords,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use eads_domain::clock::Clock;
@@ -36,6 +37,7 @@ pub type Reply = Box<dyn Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse
 pub struct Script {
     sessions: Mutex<VecDeque<Session>>,
     queued: watch::Sender<u64>,
+    streams: AtomicU64,
     reply: Mutex<Option<Reply>>,
     cursors: Mutex<Vec<v1::SyncRequest>>,
     receipts: Mutex<Vec<v1::PostReceiptsRequest>>,
@@ -88,9 +90,11 @@ impl Script {
     }
 }
 
-/// One stream, which takes one session after the other.
+/// One stream, which takes one session after the other. Only the newest does: the victim has let go of those
+/// before, even where that has not arrived here yet.
 struct Reading {
     script: Arc<Script>,
+    number: u64,
     batches: VecDeque<v1::SyncResponse>,
     endless: Option<Box<v1::SyncResponse>>,
 }
@@ -107,6 +111,9 @@ impl Reading {
                 return Ok(batch);
             }
             let mut queued = self.script.queued.subscribe();
+            if self.script.streams.load(Ordering::SeqCst) != self.number {
+                return Err(Status::cancelled("a newer stream was opened"));
+            }
             let session = self.script.sessions.lock().expect("no panic").pop_front();
             match session {
                 Some(Session::Batches(batches)) => self.batches.extend(batches),
@@ -114,6 +121,17 @@ impl Reading {
                 Some(Session::Refused(status)) => return Err(status),
                 None => queued.changed().await.map_err(|_| Status::cancelled("the script is gone"))?,
             }
+        }
+    }
+}
+
+impl Drop for Reading {
+    /// What was taken and not sent is the next stream's.
+    fn drop(&mut self) {
+        if !self.batches.is_empty() {
+            let rest = std::mem::take(&mut self.batches).into();
+            self.script.sessions.lock().expect("no panic").push_front(Session::Batches(rest));
+            self.script.queued.send_modify(|queued| *queued += 1);
         }
     }
 }
@@ -126,7 +144,8 @@ impl PeerService for Api {
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
         self.0.cursors.lock().expect("no panic").push(request.into_inner());
-        let reading = Reading { script: self.0.clone(), batches: VecDeque::new(), endless: None };
+        let number = self.0.streams.fetch_add(1, Ordering::SeqCst) + 1;
+        let reading = Reading { script: self.0.clone(), number, batches: VecDeque::new(), endless: None };
         let batches = stream::unfold(Some(reading), |reading| async move {
             let mut reading = reading?;
             match reading.next().await {

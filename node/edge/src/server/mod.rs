@@ -161,7 +161,10 @@ async fn cut_on_change(node: &Node, registry: &ConnectionRegistry, shutdown: &Ca
     }
 }
 
-/// What a member's connections depend on: its state, and its card with the anchors.
+/// What a member's connections depend on: its state, and its card with the anchors. A candidate has none, so that
+/// its acceptance cuts nothing.
 fn terms(node: &Node) -> BTreeMap<MemberId, (PeerState, Hash)> {
-    node.peers().all().iter().map(|peer| (peer.member(), (peer.state, peer.card.digest()))).collect()
+    let peers = node.peers().all();
+    let followed = peers.iter().filter(|peer| peer.is_followed());
+    followed.map(|peer| (peer.member(), (peer.state, peer.card.digest()))).collect()
 }

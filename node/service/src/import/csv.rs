@@ -1,7 +1,7 @@
 //! National records from CSV (RFC 4180): UTF-8 with or without a byte order mark, one header line.
 //!
 //! The file is pushed in chunks of any size. Quoted fields may hold line ends; blank lines are skipped; a line
-//! that cannot be read costs that line only ([`Rejection`](super::Rejection)). What stops a run is a header
+//! that cannot be read costs that line only ([`Rejection`]). What stops a run is a header
 //! that does not fit the mapping, since then every line would be wrong.
 
 use std::collections::BTreeSet;
