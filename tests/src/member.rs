@@ -194,7 +194,7 @@ impl Member {
             Ok(file) => file.try_lock().is_ok(),
             Err(_) => true,
         };
-        ["", "keys", "journal", "audit"].iter().all(|part| is_free(part))
+        ["", "keys", "journal", "audit"].iter().all(is_free)
     }
 
     /// Stops and starts again.
