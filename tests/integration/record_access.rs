@@ -150,7 +150,7 @@ async fn import(member: &Member, format: &str, file: &str) -> Result<v1::ImportR
         format: format.to_owned(),
         source: "register".to_owned(),
         file_digest: sha256(file.as_bytes()).as_bytes().to_vec(),
-        ..v1::ImportRecordsOptions::default()
+        ..Default::default()
     };
     let parts = [Part::Options(options), Part::Chunk(file.as_bytes().to_vec())];
     let messages = parts.map(|part| v1::ImportRecordsRequest { part: Some(part) });

@@ -49,7 +49,7 @@ async fn an_interrupted_import_goes_on_where_it_stopped() {
         source: "register".to_owned(),
         total_bytes: whole.len() as u64,
         file_digest: eads_domain::encode::sha256(whole.as_bytes()).as_bytes().to_vec(),
-        ..v1::ImportRecordsOptions::default()
+        ..Default::default()
     };
     // Half of it, and then the sender is gone.
     let half = whole.as_bytes()[..whole.len() / 2].to_vec();

@@ -73,7 +73,7 @@ impl Member {
             source: source.to_owned(),
             total_bytes: file.len() as u64,
             file_digest: eads_domain::encode::sha256(file.as_bytes()).as_bytes().to_vec(),
-            ..v1::ImportRecordsOptions::default()
+            ..Default::default()
         };
         let mut parts = vec![v1::import_records_request::Part::Options(options)];
         parts.extend(

@@ -190,6 +190,8 @@ impl RecordService for Services {
 
 #[tonic::async_trait]
 impl NoticeService for Services {
+    type GetPhotoStream = futures::stream::BoxStream<'static, Result<proto::GetPhotoResponse, Status>>;
+
     type ListDraftsStream = Items<proto::ListDraftsResponse>;
     type ListNoticesStream = Items<proto::ListNoticesResponse>;
 
@@ -255,6 +257,17 @@ impl NoticeService for Services {
     ) -> Answer<proto::ImportNoticesResponse> {
         not_here()
     }
+
+    async fn upload_photo(
+        &self,
+        _: Request<Streaming<proto::UploadPhotoRequest>>,
+    ) -> Result<Response<proto::UploadPhotoResponse>, Status> {
+        Err(Status::unimplemented("upload_photo"))
+    }
+
+    async fn get_photo(&self, _: Request<proto::GetPhotoRequest>) -> Result<Response<Self::GetPhotoStream>, Status> {
+        Err(Status::unimplemented("get_photo"))
+    }
 }
 
 #[tonic::async_trait]
@@ -269,10 +282,19 @@ impl NodeService for Services {
     ) -> Answer<proto::VerifyRegistersResponse> {
         Ok(Response::new(proto::VerifyRegistersResponse { registers: self.script().registers.clone() }))
     }
+
+    async fn skip_start_wait(
+        &self,
+        _: Request<proto::SkipStartWaitRequest>,
+    ) -> Result<Response<proto::SkipStartWaitResponse>, Status> {
+        Err(Status::unimplemented("skip_start_wait"))
+    }
 }
 
 #[tonic::async_trait]
 impl PeeringService for Services {
+    type ExportSyncStream = futures::stream::BoxStream<'static, Result<proto::ExportSyncResponse, Status>>;
+
     async fn export_card(&self, _: Request<proto::ExportCardRequest>) -> Answer<proto::ExportCardResponse> {
         not_here()
     }
@@ -294,6 +316,34 @@ impl PeeringService for Services {
 
     async fn remove_peer(&self, _: Request<proto::RemovePeerRequest>) -> Answer<proto::RemovePeerResponse> {
         Ok(Response::new(proto::RemovePeerResponse { unsettled: 2 }))
+    }
+
+    async fn unfreeze_peer(
+        &self,
+        _: Request<proto::UnfreezePeerRequest>,
+    ) -> Result<Response<proto::UnfreezePeerResponse>, Status> {
+        Err(Status::unimplemented("unfreeze_peer"))
+    }
+
+    async fn export_proof(
+        &self,
+        _: Request<proto::ExportProofRequest>,
+    ) -> Result<Response<proto::ExportProofResponse>, Status> {
+        Err(Status::unimplemented("export_proof"))
+    }
+
+    async fn export_sync(
+        &self,
+        _: Request<proto::ExportSyncRequest>,
+    ) -> Result<Response<Self::ExportSyncStream>, Status> {
+        Err(Status::unimplemented("export_sync"))
+    }
+
+    async fn import_sync(
+        &self,
+        _: Request<Streaming<proto::ImportSyncRequest>>,
+    ) -> Result<Response<proto::ImportSyncResponse>, Status> {
+        Err(Status::unimplemented("import_sync"))
     }
 }
 

@@ -110,7 +110,7 @@ pub struct NameKey {
     /// As written on a passport, in a report or in a chat; any script.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// YYYY\[-MM[-DD]\], or empty.
+    /// YYYY\[-MM\[-DD\]\], or empty.
     #[prost(string, tag = "2")]
     pub birth_date: ::prost::alloc::string::String,
     /// ISO 3166-1 alpha-2, or empty.
@@ -300,6 +300,89 @@ pub struct QueryResponse {
     /// When it was answered, Unix seconds of the answering member.
     #[prost(int64, tag = "5")]
     pub answered_at: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBlobRequest {
+    /// D of the statement that names the blob, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// The slot that names it.
+    #[prost(uint32, tag = "2")]
+    pub slot: u32,
+    /// Which of the slot's blobs, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// Bytes that the caller holds already.
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBlobResponse {
+    /// At most 16 KiB of plaintext, in order. The stream ends with the blob.
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldCheckpoint {
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+    /// A C2SP tlog-checkpoint with the signature of `member` and any cosignatures.
+    #[prost(bytes = "vec", tag = "2")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExchangeCheckpointsRequest {
+    /// At most one a member.
+    #[prost(message, repeated, tag = "1")]
+    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExchangeCheckpointsResponse {
+    /// At most one a member.
+    #[prost(message, repeated, tag = "1")]
+    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHeldRequest {
+    /// The caller's register, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub register: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHeldResponse {
+    /// Leaves of the caller's register that are held here.
+    #[prost(uint64, tag = "1")]
+    pub register_cursor: u64,
+    /// The last delivery of the caller that is held here, plus one.
+    #[prost(uint64, tag = "2")]
+    pub delivery_cursor: u64,
+    /// The caller's own signed checkpoint at register_cursor; empty at 0.
+    #[prost(bytes = "vec", tag = "3")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnRegisterRequest {
+    /// The caller's register, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub register: ::prost::alloc::vec::Vec<u8>,
+    /// The first index wanted.
+    #[prost(uint64, tag = "2")]
+    pub first_index: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReturnRegisterResponse {
+    /// Index of the first leaf of this batch.
+    #[prost(uint64, tag = "1")]
+    pub first_index: u64,
+    /// Leaves, 32 bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    pub leaves: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's own signed checkpoint to which all leaves lead; in the last batch only.
+    #[prost(bytes = "vec", tag = "3")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's own statements that are still held here, as far as they were shown; `sequence` is 0.
+    #[prost(message, repeated, tag = "4")]
+    pub statements: ::prost::alloc::vec::Vec<Delivery>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -491,6 +574,108 @@ pub mod peer_service_client {
             req.extensions_mut().insert(GrpcMethod::new("eads.v1.PeerService", "Query"));
             self.inner.unary(req, path, codec).await
         }
+        /// A photo that a delivery of kind blob announced, from any byte on.
+        pub async fn fetch_blob(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchBlobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::FetchBlobResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/FetchBlob",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "FetchBlob"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
+        /// may follow, each with the teller's own cosignature.
+        pub async fn exchange_checkpoints(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExchangeCheckpointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExchangeCheckpointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/ExchangeCheckpoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "ExchangeCheckpoints"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
+        /// its tail.
+        pub async fn get_held(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHeldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHeldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/GetHeld",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "GetHeld"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
+        pub async fn return_register(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReturnRegisterResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/ReturnRegister",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "ReturnRegister"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -532,6 +717,46 @@ pub mod peer_service_server {
             &self,
             request: tonic::Request<super::QueryRequest>,
         ) -> std::result::Result<tonic::Response<super::QueryResponse>, tonic::Status>;
+        /// Server streaming response type for the FetchBlob method.
+        type FetchBlobStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::FetchBlobResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A photo that a delivery of kind blob announced, from any byte on.
+        async fn fetch_blob(
+            &self,
+            request: tonic::Request<super::FetchBlobRequest>,
+        ) -> std::result::Result<tonic::Response<Self::FetchBlobStream>, tonic::Status>;
+        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
+        /// may follow, each with the teller's own cosignature.
+        async fn exchange_checkpoints(
+            &self,
+            request: tonic::Request<super::ExchangeCheckpointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExchangeCheckpointsResponse>,
+            tonic::Status,
+        >;
+        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
+        /// its tail.
+        async fn get_held(
+            &self,
+            request: tonic::Request<super::GetHeldRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetHeldResponse>, tonic::Status>;
+        /// Server streaming response type for the ReturnRegister method.
+        type ReturnRegisterStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReturnRegisterResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
+        async fn return_register(
+            &self,
+            request: tonic::Request<super::ReturnRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReturnRegisterStream>,
+            tonic::Status,
+        >;
     }
     /// Served by every node to its accepted peers over mutual TLS.
     #[derive(Debug)]
@@ -744,6 +969,189 @@ pub mod peer_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/eads.v1.PeerService/FetchBlob" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchBlobSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::FetchBlobRequest>
+                    for FetchBlobSvc<T> {
+                        type Response = super::FetchBlobResponse;
+                        type ResponseStream = T::FetchBlobStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FetchBlobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::fetch_blob(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchBlobSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/ExchangeCheckpoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExchangeCheckpointsSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::ExchangeCheckpointsRequest>
+                    for ExchangeCheckpointsSvc<T> {
+                        type Response = super::ExchangeCheckpointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExchangeCheckpointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::exchange_checkpoints(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExchangeCheckpointsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/GetHeld" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHeldSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::GetHeldRequest>
+                    for GetHeldSvc<T> {
+                        type Response = super::GetHeldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHeldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::get_held(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHeldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/ReturnRegister" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnRegisterSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::ReturnRegisterRequest>
+                    for ReturnRegisterSvc<T> {
+                        type Response = super::ReturnRegisterResponse;
+                        type ResponseStream = T::ReturnRegisterStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnRegisterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::return_register(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnRegisterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -813,7 +1221,20 @@ pub struct GetStatusResponse {
     /// Things that an administrator should look at, in words.
     #[prost(string, repeated, tag = "11")]
     pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// "open", "waiting" (for the cursors of peers after a start), "recovering".
+    #[prost(string, tag = "12")]
+    pub sequencing: ::prost::alloc::string::String,
+    /// Own entries whose content was lost and could not be recovered from any peer: opaque leaves.
+    #[prost(uint64, tag = "13")]
+    pub unrecovered: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkipStartWaitRequest {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkipStartWaitResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerifyRegistersRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -835,6 +1256,70 @@ pub struct RegisterVerification {
     /// What was found, if not sound.
     #[prost(string, tag = "5")]
     pub finding: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnfreezePeerRequest {
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnfreezePeerResponse {
+    /// False: a second administrator has to confirm.
+    #[prost(bool, tag = "1")]
+    pub unfrozen: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportProofRequest {
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportProofResponse {
+    /// The file, as `proto/README.md` describes it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub file: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSyncRequest {
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+    /// Where the file begins: the peer's cursors, as its `sync export` or `peer list` shows them; absent means what
+    /// this node knows of them.
+    #[prost(uint64, optional, tag = "2")]
+    pub register_cursor: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub delivery_cursor: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportSyncRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportSyncResponse {
+    /// Whose file it was.
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub leaves: u64,
+    #[prost(uint64, tag = "3")]
+    pub deliveries: u64,
+    #[prost(uint64, tag = "4")]
+    pub receipts: u64,
+    #[prost(uint64, tag = "5")]
+    pub blobs: u64,
+    /// Where this node stands now.
+    #[prost(uint64, tag = "6")]
+    pub register_cursor: u64,
+    #[prost(uint64, tag = "7")]
+    pub delivery_cursor: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportCardRequest {}
@@ -941,6 +1426,56 @@ pub struct PeerStatus {
     /// Receipts of ours that it has not taken yet.
     #[prost(uint64, tag = "15")]
     pub owed_receipts: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadPhotoRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadPhotoResponse {
+    #[prost(message, optional, tag = "1")]
+    pub photo: ::core::option::Option<Photo>,
+}
+/// A photo as the slot `images` names it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Photo {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// Of the plaintext, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sha256: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub len: u32,
+    /// "image/jpeg" or "image/png".
+    #[prost(string, tag = "4")]
+    pub media: ::prost::alloc::string::String,
+    /// Bytes that this node holds; `len` when it is complete.
+    #[prost(uint32, tag = "5")]
+    pub held: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPhotoRequest {
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// 1 is the first.
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+    /// A JPEG of at most 256 by 256 pixels, made by this node.
+    #[prost(bool, tag = "3")]
+    pub thumbnail: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPhotoResponse {
+    /// In the first message only.
+    #[prost(string, tag = "1")]
+    pub media: ::prost::alloc::string::String,
+    /// In the first message only.
+    #[prost(uint32, tag = "2")]
+    pub len: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateDraftRequest {
@@ -1154,6 +1689,9 @@ pub struct GetNoticeResponse {
     /// 32 bytes.
     #[prost(bytes = "vec", tag = "6")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// The photos that are shown to this node, in order.
+    #[prost(message, repeated, tag = "7")]
+    pub photos: ::prost::alloc::vec::Vec<Photo>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetNoticeStatusRequest {
@@ -1279,7 +1817,7 @@ pub mod import_records_request {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportRecordsOptions {
-    /// "csv" or "jsonl".
+    /// "csv", "jsonl" or "xlsx".
     #[prost(string, tag = "1")]
     pub format: ::prost::alloc::string::String,
     /// Column mapping, TOML; empty means that columns carry the names of the slot table.
@@ -1294,6 +1832,21 @@ pub struct ImportRecordsOptions {
     /// SHA-256 of the file, by which an interrupted run resumes.
     #[prost(bytes = "vec", tag = "5")]
     pub file_digest: ::prost::alloc::vec::Vec<u8>,
+    /// The file's encoding by its name; empty means that the node detects it, or refuses to guess.
+    #[prost(string, tag = "6")]
+    pub encoding: ::prost::alloc::string::String,
+    /// The file is everything that the source has: records that are not in it are retired.
+    #[prost(bool, tag = "7")]
+    pub snapshot: bool,
+    /// Retire even if more than the guard's share would go.
+    #[prost(bool, tag = "8")]
+    pub override_guard: bool,
+    /// Say what would happen and change nothing.
+    #[prost(bool, tag = "9")]
+    pub dry_run: bool,
+    /// Sheet of a workbook by its name; empty means the first.
+    #[prost(string, tag = "10")]
+    pub sheet: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportRecordsResponse {
@@ -1314,6 +1867,15 @@ pub struct ImportRecordsResponse {
     pub resume_at: u64,
     #[prost(bool, tag = "7")]
     pub done: bool,
+    /// Of `snapshot`: records that vanished at their source and are retired, or would be.
+    #[prost(uint64, tag = "8")]
+    pub retired: u64,
+    /// The encoding that was read, where the format leaves it open.
+    #[prost(string, tag = "9")]
+    pub encoding: ::prost::alloc::string::String,
+    /// Of `dry_run`: what would change, by key and field name, never by value; at most 1,000 lines.
+    #[prost(string, repeated, tag = "10")]
+    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRecordRequest {
@@ -1612,6 +2174,31 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("eads.v1.NodeService", "VerifyRegisters"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets a node that waits for its peers' cursors after a start go on without them. On record.
+        pub async fn skip_start_wait(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SkipStartWaitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SkipStartWaitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.NodeService/SkipStartWait",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.NodeService", "SkipStartWait"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1641,6 +2228,14 @@ pub mod node_service_server {
             request: tonic::Request<super::VerifyRegistersRequest>,
         ) -> std::result::Result<
             tonic::Response<super::VerifyRegistersResponse>,
+            tonic::Status,
+        >;
+        /// Lets a node that waits for its peers' cursors after a start go on without them. On record.
+        async fn skip_start_wait(
+            &self,
+            request: tonic::Request<super::SkipStartWaitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SkipStartWaitResponse>,
             tonic::Status,
         >;
     }
@@ -1796,6 +2391,51 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = VerifyRegistersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.NodeService/SkipStartWait" => {
+                    #[allow(non_camel_case_types)]
+                    struct SkipStartWaitSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::SkipStartWaitRequest>
+                    for SkipStartWaitSvc<T> {
+                        type Response = super::SkipStartWaitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SkipStartWaitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::skip_start_wait(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SkipStartWaitSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2056,6 +2696,106 @@ pub mod peering_service_client {
                 .insert(GrpcMethod::new("eads.v1.PeeringService", "RemovePeer"));
             self.inner.unary(req, path, codec).await
         }
+        /// Takes a freeze back; takes effect with the second administrator's call.
+        pub async fn unfreeze_peer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnfreezePeerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnfreezePeerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeeringService/UnfreezePeer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeeringService", "UnfreezePeer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The kept proof that a peer's register has forked, as a self-contained file.
+        pub async fn export_proof(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportProofResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeeringService/ExportProof",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeeringService", "ExportProof"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a peer would be sent over the network, as a signed and sealed file.
+        pub async fn export_sync(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportSyncRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportSyncResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeeringService/ExportSync",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeeringService", "ExportSync"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Applies such a file of a peer.
+        pub async fn import_sync(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ImportSyncRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportSyncResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeeringService/ImportSync",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeeringService", "ImportSync"));
+            self.inner.client_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2108,6 +2848,41 @@ pub mod peering_service_server {
             request: tonic::Request<super::RemovePeerRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RemovePeerResponse>,
+            tonic::Status,
+        >;
+        /// Takes a freeze back; takes effect with the second administrator's call.
+        async fn unfreeze_peer(
+            &self,
+            request: tonic::Request<super::UnfreezePeerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnfreezePeerResponse>,
+            tonic::Status,
+        >;
+        /// The kept proof that a peer's register has forked, as a self-contained file.
+        async fn export_proof(
+            &self,
+            request: tonic::Request<super::ExportProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportProofResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportSync method.
+        type ExportSyncStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportSyncResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What a peer would be sent over the network, as a signed and sealed file.
+        async fn export_sync(
+            &self,
+            request: tonic::Request<super::ExportSyncRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportSyncStream>, tonic::Status>;
+        /// Applies such a file of a peer.
+        async fn import_sync(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportSyncRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportSyncResponse>,
             tonic::Status,
         >;
     }
@@ -2413,6 +3188,189 @@ pub mod peering_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/eads.v1.PeeringService/UnfreezePeer" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnfreezePeerSvc<T: PeeringService>(pub Arc<T>);
+                    impl<
+                        T: PeeringService,
+                    > tonic::server::UnaryService<super::UnfreezePeerRequest>
+                    for UnfreezePeerSvc<T> {
+                        type Response = super::UnfreezePeerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnfreezePeerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeeringService>::unfreeze_peer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnfreezePeerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeeringService/ExportProof" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportProofSvc<T: PeeringService>(pub Arc<T>);
+                    impl<
+                        T: PeeringService,
+                    > tonic::server::UnaryService<super::ExportProofRequest>
+                    for ExportProofSvc<T> {
+                        type Response = super::ExportProofResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportProofRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeeringService>::export_proof(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportProofSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeeringService/ExportSync" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSyncSvc<T: PeeringService>(pub Arc<T>);
+                    impl<
+                        T: PeeringService,
+                    > tonic::server::ServerStreamingService<super::ExportSyncRequest>
+                    for ExportSyncSvc<T> {
+                        type Response = super::ExportSyncResponse;
+                        type ResponseStream = T::ExportSyncStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportSyncRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeeringService>::export_sync(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSyncSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeeringService/ImportSync" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportSyncSvc<T: PeeringService>(pub Arc<T>);
+                    impl<
+                        T: PeeringService,
+                    > tonic::server::ClientStreamingService<super::ImportSyncRequest>
+                    for ImportSyncSvc<T> {
+                        type Response = super::ImportSyncResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportSyncRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeeringService>::import_sync(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportSyncSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2534,6 +3492,59 @@ pub mod notice_service_client {
         pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
+        }
+        /// Checks a JPEG or PNG, takes everything but the picture out of it, and keeps it for a draft to name. The
+        /// file comes in chunks.
+        pub async fn upload_photo(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::UploadPhotoRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadPhotoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.NoticeService/UploadPhoto",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.NoticeService", "UploadPhoto"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// A photo of a notice, whole or as a thumbnail.
+        pub async fn get_photo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPhotoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetPhotoResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.NoticeService/GetPhoto",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.NoticeService", "GetPhoto"));
+            self.inner.server_streaming(req, path, codec).await
         }
         /// A draft of an issue, an amendment, a resumption or a withdrawal.
         pub async fn create_draft(
@@ -2823,6 +3834,26 @@ pub mod notice_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NoticeServiceServer.
     #[async_trait]
     pub trait NoticeService: std::marker::Send + std::marker::Sync + 'static {
+        /// Checks a JPEG or PNG, takes everything but the picture out of it, and keeps it for a draft to name. The
+        /// file comes in chunks.
+        async fn upload_photo(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::UploadPhotoRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadPhotoResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the GetPhoto method.
+        type GetPhotoStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GetPhotoResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A photo of a notice, whole or as a thumbnail.
+        async fn get_photo(
+            &self,
+            request: tonic::Request<super::GetPhotoRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GetPhotoStream>, tonic::Status>;
         /// A draft of an issue, an amendment, a resumption or a withdrawal.
         async fn create_draft(
             &self,
@@ -2993,6 +4024,99 @@ pub mod notice_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
+                "/eads.v1.NoticeService/UploadPhoto" => {
+                    #[allow(non_camel_case_types)]
+                    struct UploadPhotoSvc<T: NoticeService>(pub Arc<T>);
+                    impl<
+                        T: NoticeService,
+                    > tonic::server::ClientStreamingService<super::UploadPhotoRequest>
+                    for UploadPhotoSvc<T> {
+                        type Response = super::UploadPhotoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::UploadPhotoRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NoticeService>::upload_photo(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UploadPhotoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.NoticeService/GetPhoto" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPhotoSvc<T: NoticeService>(pub Arc<T>);
+                    impl<
+                        T: NoticeService,
+                    > tonic::server::ServerStreamingService<super::GetPhotoRequest>
+                    for GetPhotoSvc<T> {
+                        type Response = super::GetPhotoResponse;
+                        type ResponseStream = T::GetPhotoStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPhotoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NoticeService>::get_photo(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPhotoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/eads.v1.NoticeService/CreateDraft" => {
                     #[allow(non_camel_case_types)]
                     struct CreateDraftSvc<T: NoticeService>(pub Arc<T>);

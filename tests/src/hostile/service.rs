@@ -140,6 +140,9 @@ struct Api(Arc<Script>);
 
 #[tonic::async_trait]
 impl PeerService for Api {
+    type FetchBlobStream = BoxStream<'static, Result<v1::FetchBlobResponse, Status>>;
+    type ReturnRegisterStream = BoxStream<'static, Result<v1::ReturnRegisterResponse, Status>>;
+
     type SyncStream = BoxStream<'static, Result<v1::SyncResponse, Status>>;
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
@@ -174,6 +177,28 @@ impl PeerService for Api {
             Some(answer) => answer.map(Response::new),
             None => std::future::pending().await,
         }
+    }
+
+    async fn fetch_blob(&self, _: Request<v1::FetchBlobRequest>) -> Result<Response<Self::FetchBlobStream>, Status> {
+        Err(Status::unimplemented("fetch_blob"))
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        _: Request<v1::ExchangeCheckpointsRequest>,
+    ) -> Result<Response<v1::ExchangeCheckpointsResponse>, Status> {
+        Err(Status::unimplemented("exchange_checkpoints"))
+    }
+
+    async fn get_held(&self, _: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
+        Err(Status::unimplemented("get_held"))
+    }
+
+    async fn return_register(
+        &self,
+        _: Request<v1::ReturnRegisterRequest>,
+    ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
+        Err(Status::unimplemented("return_register"))
     }
 }
 

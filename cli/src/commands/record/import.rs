@@ -87,6 +87,7 @@ impl Options {
             source: self.source.clone(),
             total_bytes: total,
             file_digest: digest,
+            ..Default::default()
         };
         let view = self.stream(options, total, &node, context).await?;
         context.out.emit(&view, |page| view.show(page, self.rejects.as_deref()))?;

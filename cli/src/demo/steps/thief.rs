@@ -235,6 +235,9 @@ impl Impostor {
 
 #[tonic::async_trait]
 impl PeerService for Impostor {
+    type FetchBlobStream = futures::stream::BoxStream<'static, Result<proto::FetchBlobResponse, Status>>;
+    type ReturnRegisterStream = futures::stream::BoxStream<'static, Result<proto::ReturnRegisterResponse, Status>>;
+
     type SyncStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<proto::SyncResponse, Status>> + Send>>;
 
     async fn sync(&self, request: Request<proto::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
@@ -255,6 +258,28 @@ impl PeerService for Impostor {
 
     async fn query(&self, _request: Request<proto::QueryRequest>) -> Result<Response<proto::QueryResponse>, Status> {
         Err(Status::unavailable("a thief answers no questions"))
+    }
+
+    async fn fetch_blob(&self, _: Request<proto::FetchBlobRequest>) -> Result<Response<Self::FetchBlobStream>, Status> {
+        Err(Status::unimplemented("fetch_blob"))
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        _: Request<proto::ExchangeCheckpointsRequest>,
+    ) -> Result<Response<proto::ExchangeCheckpointsResponse>, Status> {
+        Err(Status::unimplemented("exchange_checkpoints"))
+    }
+
+    async fn get_held(&self, _: Request<proto::GetHeldRequest>) -> Result<Response<proto::GetHeldResponse>, Status> {
+        Err(Status::unimplemented("get_held"))
+    }
+
+    async fn return_register(
+        &self,
+        _: Request<proto::ReturnRegisterRequest>,
+    ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
+        Err(Status::unimplemented("return_register"))
     }
 }
 

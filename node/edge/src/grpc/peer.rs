@@ -49,6 +49,8 @@ impl PeerApi {
 
 #[tonic::async_trait]
 impl PeerService for PeerApi {
+    type FetchBlobStream = Answers<v1::FetchBlobResponse>;
+    type ReturnRegisterStream = Answers<v1::ReturnRegisterResponse>;
     type SyncStream = Answers<v1::SyncResponse>;
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
@@ -91,6 +93,31 @@ impl PeerService for PeerApi {
             .map_err(|_| status(&ServiceError::unavailable("ANSWER_TOO_SLOW", "the answer took too long")))?
             .map_err(|error| status(&error))?;
         Ok(Response::new((&answer).into()))
+    }
+
+    async fn fetch_blob(
+        &self,
+        _request: Request<v1::FetchBlobRequest>,
+    ) -> Result<Response<Self::FetchBlobStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        _request: Request<v1::ExchangeCheckpointsRequest>,
+    ) -> Result<Response<v1::ExchangeCheckpointsResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn get_held(&self, _request: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn return_register(
+        &self,
+        _request: Request<v1::ReturnRegisterRequest>,
+    ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 

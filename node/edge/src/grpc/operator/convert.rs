@@ -159,6 +159,7 @@ pub(super) fn notice_detail(detail: &NoticeDetail) -> v1::GetNoticeResponse {
         caution: detail.caution.map_or("", |caution| caution.as_str()).to_owned(),
         approver: detail.approver.clone(),
         digest: detail.view.digest.as_bytes().to_vec(),
+        photos: Vec::new(),
     }
 }
 

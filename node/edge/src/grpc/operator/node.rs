@@ -31,6 +31,8 @@ impl NodeService for OperatorApi {
             peers: status.peers.iter().map(convert::peer).collect(),
             clock: status.clock.as_unix(),
             alarms: status.alarms,
+            sequencing: "open".to_owned(),
+            unrecovered: 0,
         }))
     }
 
@@ -43,6 +45,13 @@ impl NodeService for OperatorApi {
         let findings = finish(async move { node.verify_registers(&call).await }).await?;
         let registers = findings.into_iter().map(finding).collect();
         Ok(Response::new(v1::VerifyRegistersResponse { registers }))
+    }
+
+    async fn skip_start_wait(
+        &self,
+        _request: Request<v1::SkipStartWaitRequest>,
+    ) -> Result<Response<v1::SkipStartWaitResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 

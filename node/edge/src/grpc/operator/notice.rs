@@ -31,6 +31,7 @@ const UN_CONSOLIDATED: &str = "un-consolidated";
 
 #[tonic::async_trait]
 impl NoticeService for OperatorApi {
+    type GetPhotoStream = Answers<v1::GetPhotoResponse>;
     type ListDraftsStream = Answers<v1::ListDraftsResponse>;
     type ListNoticesStream = Answers<v1::ListNoticesResponse>;
 
@@ -195,6 +196,20 @@ impl NoticeService for OperatorApi {
         })
         .await?;
         Ok(Response::new(list_import(imported)))
+    }
+
+    async fn upload_photo(
+        &self,
+        _request: Request<Streaming<v1::UploadPhotoRequest>>,
+    ) -> Result<Response<v1::UploadPhotoResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn get_photo(
+        &self,
+        _request: Request<v1::GetPhotoRequest>,
+    ) -> Result<Response<Self::GetPhotoStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 

@@ -3,13 +3,15 @@
 use eads_proto::v1;
 use eads_proto::v1::peering_service_server::PeeringService;
 use eads_service::peers::Acceptance;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{OperatorApi, convert};
-use crate::grpc::finish;
+use crate::grpc::{Answers, finish};
 
 #[tonic::async_trait]
 impl PeeringService for OperatorApi {
+    type ExportSyncStream = Answers<v1::ExportSyncResponse>;
+
     async fn export_card(
         &self,
         request: Request<v1::ExportCardRequest>,
@@ -76,5 +78,33 @@ impl PeeringService for OperatorApi {
         let node = self.node.clone();
         let unsettled = finish(async move { node.remove_peer(&call, member, &reason).await }).await?;
         Ok(Response::new(v1::RemovePeerResponse { unsettled }))
+    }
+
+    async fn unfreeze_peer(
+        &self,
+        _request: Request<v1::UnfreezePeerRequest>,
+    ) -> Result<Response<v1::UnfreezePeerResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn export_proof(
+        &self,
+        _request: Request<v1::ExportProofRequest>,
+    ) -> Result<Response<v1::ExportProofResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn export_sync(
+        &self,
+        _request: Request<v1::ExportSyncRequest>,
+    ) -> Result<Response<Self::ExportSyncStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn import_sync(
+        &self,
+        _request: Request<Streaming<v1::ImportSyncRequest>>,
+    ) -> Result<Response<v1::ImportSyncResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }

@@ -145,8 +145,7 @@ fn reports(progress: Progress, done: bool) -> Vec<v1::ImportRecordsResponse> {
         changed: progress.changed,
         unchanged: progress.unchanged,
         rejected: rejected.iter().map(convert::rejection).collect(),
-        resume_at: 0,
-        done: false,
+        ..Default::default()
     };
     let mut all: Vec<_> = progress.rejected.chunks(REJECTIONS).map(report).collect();
     if all.is_empty() {

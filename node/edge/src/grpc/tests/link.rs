@@ -44,6 +44,9 @@ struct Peer(Manner);
 
 #[tonic::async_trait]
 impl PeerService for Peer {
+    type FetchBlobStream = Answers<v1::FetchBlobResponse>;
+    type ReturnRegisterStream = Answers<v1::ReturnRegisterResponse>;
+
     type SyncStream = Answers<v1::SyncResponse>;
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
@@ -71,6 +74,28 @@ impl PeerService for Peer {
                 Ok(Response::new(v1::QueryResponse { request_id: vec![1; 3], ..Default::default() }))
             }
         }
+    }
+
+    async fn fetch_blob(&self, _: Request<v1::FetchBlobRequest>) -> Result<Response<Self::FetchBlobStream>, Status> {
+        Err(Status::unimplemented("fetch_blob"))
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        _: Request<v1::ExchangeCheckpointsRequest>,
+    ) -> Result<Response<v1::ExchangeCheckpointsResponse>, Status> {
+        Err(Status::unimplemented("exchange_checkpoints"))
+    }
+
+    async fn get_held(&self, _: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
+        Err(Status::unimplemented("get_held"))
+    }
+
+    async fn return_register(
+        &self,
+        _: Request<v1::ReturnRegisterRequest>,
+    ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
+        Err(Status::unimplemented("return_register"))
     }
 }
 

@@ -53,6 +53,10 @@ impl Drop for TellEnd {
 
 #[tonic::async_trait]
 impl PeerService for Mirror {
+    type FetchBlobStream = futures::stream::BoxStream<'static, Result<eads_proto::v1::FetchBlobResponse, Status>>;
+    type ReturnRegisterStream =
+        futures::stream::BoxStream<'static, Result<eads_proto::v1::ReturnRegisterResponse, Status>>;
+
     type SyncStream = Pin<Box<dyn Stream<Item = Result<SyncResponse, Status>> + Send>>;
 
     /// One message, then silence for ever.
@@ -83,6 +87,34 @@ impl PeerService for Mirror {
             _ => return Err(Status::internal("exactly one identity is expected")),
         };
         Ok(Response::new(QueryResponse { request_id: seen, ..QueryResponse::default() }))
+    }
+
+    async fn fetch_blob(
+        &self,
+        _: Request<eads_proto::v1::FetchBlobRequest>,
+    ) -> Result<Response<Self::FetchBlobStream>, Status> {
+        Err(Status::unimplemented("fetch_blob"))
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        _: Request<eads_proto::v1::ExchangeCheckpointsRequest>,
+    ) -> Result<Response<eads_proto::v1::ExchangeCheckpointsResponse>, Status> {
+        Err(Status::unimplemented("exchange_checkpoints"))
+    }
+
+    async fn get_held(
+        &self,
+        _: Request<eads_proto::v1::GetHeldRequest>,
+    ) -> Result<Response<eads_proto::v1::GetHeldResponse>, Status> {
+        Err(Status::unimplemented("get_held"))
+    }
+
+    async fn return_register(
+        &self,
+        _: Request<eads_proto::v1::ReturnRegisterRequest>,
+    ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
+        Err(Status::unimplemented("return_register"))
     }
 }
 
