@@ -19,6 +19,7 @@ use crate::config::{Config, FILE_NAME, LogConfig, LogFormat};
 use crate::identity::{KeyCost, PASSPHRASE_VARIABLE, Passphrase};
 use crate::init::{InitOptions, init};
 use crate::lifecycle;
+use crate::maintain::{StoreAction, store};
 
 const EXIT_CODES: &str = "Exit codes: 0 ended cleanly, 1 failed with the code that is printed, 2 wrong usage.";
 
@@ -42,17 +43,20 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Look after the files of a node, running or stopped
+    #[command(subcommand)]
+    Store(StoreAction),
 }
 
 #[derive(Debug, Args)]
-struct PassphraseArguments {
+pub(crate) struct PassphraseArguments {
     /// File with the passphrase; without it, the environment variable EADS_PASSPHRASE is read
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArguments {
-    fn obtain(&self) -> Result<Passphrase, Failure> {
+    pub(crate) fn obtain(&self) -> Result<Passphrase, Failure> {
         Passphrase::obtain(self.passphrase_file.as_deref()).map_err(|error| {
             Failure::of(&error, Some(format!("name a file with --passphrase-file, or set {PASSPHRASE_VARIABLE}")))
         })
@@ -110,18 +114,18 @@ pub struct RunArguments {
 }
 
 /// What is told to the person who typed the command.
-struct Failure {
-    code: String,
-    text: String,
-    hint: Option<String>,
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
 }
 
 impl Failure {
-    fn of(error: &(impl Coded + ?Sized), hint: Option<String>) -> Self {
+    pub(crate) fn of(error: &(impl Coded + ?Sized), hint: Option<String>) -> Self {
         Self { code: error.code().as_str().to_owned(), text: error.to_string(), hint }
     }
 
-    fn invalid(code: &str, text: impl std::fmt::Display) -> Self {
+    pub(crate) fn invalid(code: &str, text: impl std::fmt::Display) -> Self {
         Self { code: code.to_owned(), text: text.to_string(), hint: None }
     }
 }
@@ -137,6 +141,7 @@ pub fn execute(command: Command) -> ExitCode {
         Action::Init(arguments) => make(arguments),
         Action::Run(arguments) => run(arguments),
         Action::CheckConfig { dir } => check(dir),
+        Action::Store(action) => store(action),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -151,12 +156,12 @@ pub fn execute(command: Command) -> ExitCode {
 }
 
 #[allow(clippy::print_stdout, reason = "a command answers on standard output")]
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     println!("{line}");
 }
 
 #[allow(clippy::print_stderr, reason = "a command complains on standard error")]
-fn tell_error(line: &str) {
+pub(crate) fn tell_error(line: &str) {
     eprintln!("{line}");
 }
 

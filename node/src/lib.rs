@@ -2,6 +2,8 @@
 
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod identity;
 pub mod init;
 pub mod lifecycle;
+mod maintain;

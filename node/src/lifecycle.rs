@@ -1,6 +1,6 @@
 //! A node from its directory to a clean end: open everything, serve, follow the peers, drain.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use eads_domain::clock::Clock;
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::control::{Control, Target};
 use crate::identity::{Identity, Passphrase};
 
 const AUDIT: &str = "audit";
@@ -67,6 +68,7 @@ pub struct Running {
     pub operators: std::net::SocketAddr,
     listeners: Listeners,
     entropy: Arc<dyn Entropy>,
+    target: Target,
 }
 
 /// Opens the node of `config`. Slow on purpose where keys are decrypted; everything that blocks does so on
@@ -81,15 +83,7 @@ pub async fn open(
     entropy: Arc<dyn Entropy>,
     limits: Limits,
 ) -> Result<Running, LifecycleError> {
-    let opening = (config.dir.clone(), passphrase, clock.clone(), entropy.clone());
-    let opened = tokio::task::spawn_blocking(move || open_files(&opening.0, &opening.1, &opening.2, &opening.3));
-    let Files { identity, store, keys, audit } = opened.await.map_err(|error| LifecycleError {
-        code: Code::new("START_INTERRUPTED"),
-        fault: Fault::Ourselves,
-        text: format!("the start was interrupted: {error}"),
-    })??;
-    check_member(config.member, &identity)?;
-    report(&store);
+    let Files { identity, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
     let directory = NodePeers::new();
     let registry = ConnectionRegistry::new();
     let peer_identity = IdentityHandle::new(identity.node);
@@ -105,15 +99,16 @@ pub async fn open(
     let link = GrpcLink::new(connector, directory.clone(), registry.clone(), LinkTimeouts::default());
     let parts = Parts {
         identity: NodeIdentity { card: identity.card, signing: identity.signing_key },
-        store: Arc::new(store),
-        keys,
-        audit,
+        store: target.store.clone(),
+        keys: target.keys.clone(),
+        audit: target.audit.clone(),
         link: Arc::new(link),
         clock,
         entropy: entropy.clone(),
         limits,
     };
     let node = Node::open(parts).await.map_err(|error| LifecycleError::new(&error))?;
+    target.node = Some(node.clone());
     directory.bind(&node);
     let peers = listen(config.peers.listen).await?;
     let operators = listen(config.operators.listen).await?;
@@ -132,7 +127,20 @@ pub async fn open(
         settings: config.peers.tls(),
     };
     tokio::spawn(keep(peer_identity, operator_identity, config.dir));
-    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy })
+    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target })
+}
+
+/// Opens the directory of `config` for maintenance while no node runs on it.
+///
+/// # Errors
+/// [`LifecycleError`] with the code of what failed, `STORE_LOCKED` if a node runs on it.
+pub async fn open_directory(
+    config: &Config,
+    passphrase: Passphrase,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Target, LifecycleError> {
+    Ok(open_files(config, passphrase, clock, entropy).await?.target)
 }
 
 impl Running {
@@ -142,27 +150,51 @@ impl Running {
     /// [`LifecycleError`] if the services cannot be put together.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LifecycleError> {
         let workers = tokio::spawn(eads_service::sync::run(self.node.clone(), stop.clone()));
+        let control = tokio::spawn(control(self.target, stop.clone()));
         let served = serve(self.node, self.entropy, self.listeners, stop.clone()).await;
         stop.cancel();
         // A worker that panicked has said so in the log already.
         let _ = workers.await;
+        let _ = control.await;
         served.map_err(|error| LifecycleError::new(&error))
+    }
+}
+
+/// Serves local control until `stop`. A node without it can do everything but be maintained while it runs.
+async fn control(target: Target, stop: CancellationToken) {
+    match Control::listen(&target.dir) {
+        Ok(control) => control.serve(target, stop).await,
+        Err(refusal) => tracing::warn!(code = refusal.code, "no local control: {}", refusal.text),
     }
 }
 
 struct Files {
     identity: Identity,
-    store: EmbeddedStore,
-    keys: Arc<KeyTree>,
-    audit: AuditLog,
+    target: Target,
 }
 
-fn open_files(
-    dir: &Path,
-    passphrase: &Passphrase,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
+async fn open_files(
+    config: &Config,
+    passphrase: Passphrase,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 ) -> Result<Files, LifecycleError> {
+    let opening = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open_blocking(&opening, &passphrase, clock, entropy));
+    opened.await.map_err(|error| LifecycleError {
+        code: Code::new("START_INTERRUPTED"),
+        fault: Fault::Ourselves,
+        text: format!("the start was interrupted: {error}"),
+    })?
+}
+
+fn open_blocking(
+    config: &Config,
+    passphrase: &Passphrase,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Files, LifecycleError> {
+    let dir = &config.dir;
     // The store first: it locks the directory, so that nothing below is opened by two nodes.
     let store = EmbeddedStore::open(dir, EmbeddedOptions::default()).map_err(|error| LifecycleError::new(&error))?;
     let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
@@ -171,7 +203,10 @@ fn open_files(
     let keys = Arc::new(keys);
     let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;
-    Ok(Files { identity, store, keys, audit })
+    check_member(config.member, &identity)?;
+    report(&store);
+    let target = Target { dir: dir.clone(), store: Arc::new(store), keys, audit, clock, entropy, node: None };
+    Ok(Files { identity, target })
 }
 
 fn check_member(configured: MemberId, identity: &Identity) -> Result<(), LifecycleError> {

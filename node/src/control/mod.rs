@@ -1,0 +1,255 @@
+//! Local control: maintenance of a node's directory from its own machine, whether the node runs or not.
+//!
+//! **Promises.** While a node runs it listens on the socket `<dir>/control.sock`, which only its own user may use
+//! (mode 0600, and the kernel's word on who calls). A command is one line of JSON, its answer lines of JSON: progress,
+//! then one last line with the outcome or an error. Requests are bounded in size and time, and one command runs at a
+//! time. Without a running node the caller opens the directory itself and does the same. Every command is in the audit
+//! log, before and after, under the caller's user number.
+//!
+//! **Not promised.** Whoever may use the socket may also read every file of the node: it protects against others, not
+//! against the node's own user.
+//!
+//! A command is added in three places: a variant of [`Request`] with what it needs and its name in
+//! [`Request::operation`]; an arm in [`perform`] that works on a [`Target`], tells [`Progress`], ends early when
+//! [`Progress::is_stopped`], and returns an [`Outcome`]; and a subcommand whose arguments become the request and go
+//! to `maintain` in `maintain.rs`. Nothing else knows which commands there are.
+
+mod client;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eads_domain::clock::Clock;
+use eads_domain::code::Coded;
+use eads_domain::entropy::Entropy;
+use eads_domain::id::RequestId;
+use eads_service::Node;
+use eads_service::audit::{Actor, AuditLog, Entry, EntryKind};
+use eads_store::EmbeddedStore;
+use eads_store::keys::KeyTree;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use client::{Asked, ask};
+pub use server::Control;
+
+/// The socket's name in a data directory.
+pub const SOCKET_NAME: &str = "control.sock";
+/// What fits into `sockaddr_un`, without the zero at its end.
+const MAX_SOCKET_PATH: usize = 107;
+/// The longest request in bytes.
+const MAX_REQUEST: u64 = 16 * 1024;
+/// The longest line of an answer in bytes.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Read and verify the journal, its view, the key tree and the audit log.
+    Check {},
+}
+
+impl Request {
+    /// As it stands in the audit log.
+    const fn operation(&self) -> &'static str {
+        match self {
+            Self::Check {} => "StoreCheck",
+        }
+    }
+}
+
+/// What a command works on. Clones are the same.
+#[derive(Clone)]
+pub struct Target {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Its store.
+    pub store: Arc<EmbeddedStore>,
+    /// Its keys.
+    pub keys: Arc<KeyTree>,
+    /// Its audit log.
+    pub audit: AuditLog,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The node that runs on it, if one does.
+    pub node: Option<Arc<Node>>,
+}
+
+/// Where a command tells how far it is, and learns that it should end.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    lines: mpsc::Sender<String>,
+    stop: CancellationToken,
+}
+
+impl Progress {
+    /// How many lines may wait; those above are dropped.
+    const WAITING: usize = 16;
+
+    fn new(stop: CancellationToken) -> (Self, mpsc::Receiver<String>) {
+        let (lines, told) = mpsc::channel(Self::WAITING);
+        (Self { lines, stop }, told)
+    }
+
+    /// Tells a person how far it is. Never waits.
+    pub fn tell(&self, line: impl Into<String>) {
+        // Nobody reads, or not fast enough: progress is a courtesy.
+        let _ = self.lines.try_send(line.into());
+    }
+
+    /// Whether the node is ending, or nobody waits any more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// For a person.
+    pub lines: Vec<String>,
+    /// The same for a program.
+    pub report: serde_json::Value,
+    /// Whether all is well; `false` makes the command's exit status 1.
+    pub sound: bool,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: String,
+    /// What happened.
+    pub text: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(code: &str, text: impl std::fmt::Display, hint: Option<&str>) -> Self {
+        Self { code: code.to_owned(), text: text.to_string(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl<E: Coded> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::new(error.code().as_str(), error, None)
+    }
+}
+
+/// One line of an answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    /// How far it is; empty to say that it is not dead.
+    Progress(String),
+    /// The last line.
+    Done(Outcome),
+    /// The last line.
+    Refused(Refusal),
+}
+
+/// Does a command for the user with the number `uid`, between two entries of the audit log.
+///
+/// # Errors
+/// `AUDIT_UNAVAILABLE`, then nothing was done or its end is not recorded; the command's own refusals.
+pub async fn perform(request: Request, uid: u32, target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
+    let actor = Actor::Operator { name: format!("uid-{uid}"), roles: vec!["local-administrator".to_owned()] };
+    let id = RequestId::random(&*target.entropy);
+    let intent = Entry::new(EntryKind::Intent, target.clock.now(), id, actor, request.operation());
+    let intent = target.audit.intent(intent).await?;
+    let done = match request {
+        Request::Check {} => check(target, progress).await,
+    };
+    let result = match &done {
+        Ok(outcome) if outcome.sound => "OK",
+        Ok(_) => "FINDINGS",
+        Err(refusal) => &refusal.code,
+    };
+    target.audit.outcome(&intent, result, Vec::new()).await?;
+    done
+}
+
+/// Does a command in this process, which opened `target` itself, and hands each line of progress to `told`.
+///
+/// # Errors
+/// As [`perform`].
+pub async fn alone(request: Request, target: &Target, mut told: impl FnMut(&str)) -> Result<Outcome, Refusal> {
+    let (progress, mut lines) = Progress::new(CancellationToken::new());
+    let mut doing = std::pin::pin!(perform(request, own_uid()?, target, &progress));
+    loop {
+        tokio::select! {
+            done = &mut doing => return done,
+            Some(line) = lines.recv() => told(&line),
+        }
+    }
+}
+
+/// Runs blocking work of a command.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let interrupted = |error| Err(Refusal::new("COMMAND_INTERRUPTED", error, None));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(interrupted)
+}
+
+async fn check(target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
+    progress.tell("reading the journal and its view");
+    let store = target.store.check().await?;
+    progress.tell("reading the key tree");
+    let keys = target.keys.clone();
+    let keys = blocking(move || Ok(keys.check()?)).await?;
+    progress.tell("reading the audit log");
+    let audit = target.audit.clone();
+    let audit = blocking(move || Ok(audit.verify())).await?;
+    let mut lines = vec![
+        format!("journal  {} records, {} rows in the view", store.journal.records, store.rows),
+        format!("keys     {} buckets, {} alive, {} destroyed", keys.buckets, keys.alive, keys.destroyed),
+        format!("audit    {} entries", audit.entries),
+    ];
+    lines.extend(audit.finding.iter().map(|(sequence, what)| format!("audit    entry {sequence}: {what}")));
+    let report = json!({
+        "records": store.journal.records, "rows": store.rows, "buckets": keys.buckets,
+        "keys_alive": keys.alive, "keys_destroyed": keys.destroyed, "audit_entries": audit.entries,
+    });
+    Ok(Outcome { lines, report, sound: audit.finding.is_none() })
+}
+
+/// The socket of the node in `dir`.
+///
+/// # Errors
+/// `CONTROL_PATH_TOO_LONG`.
+fn socket_path(dir: &Path) -> Result<PathBuf, Refusal> {
+    // Absolute, so that caller and node mean the same whatever their working directories are.
+    let path = std::path::absolute(dir.join(SOCKET_NAME)).unwrap_or_else(|_| dir.join(SOCKET_NAME));
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok(path);
+    }
+    let text = format!("{} is longer than the {MAX_SOCKET_PATH} bytes that a socket's name may have", path.display());
+    Err(Refusal::new("CONTROL_PATH_TOO_LONG", text, Some("move the data directory, or stop the node for the command")))
+}
+
+/// The number of this process's user.
+///
+/// # Errors
+/// `CONTROL_IO` where there is no `/proc`.
+fn own_uid() -> Result<u32, Refusal> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own =
+        std::fs::metadata("/proc/self").map_err(|error| io_refusal("look at", Path::new("/proc/self"), &error))?;
+    Ok(own.uid())
+}
+
+fn io_refusal(action: &str, path: &Path, error: &std::io::Error) -> Refusal {
+    Refusal::new("CONTROL_IO", format!("cannot {action} {}: {error}", path.display()), None)
+}
