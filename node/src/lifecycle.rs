@@ -98,7 +98,7 @@ pub async fn open(
     );
     let link = GrpcLink::new(connector, directory.clone(), registry.clone(), LinkTimeouts::default());
     let parts = Parts {
-        identity: NodeIdentity { card: identity.card, signing: identity.signing_key },
+        identity: NodeIdentity { card: identity.card, signing: identity.signing_key, cosigner: identity.cosigner_key },
         store: target.store.clone(),
         keys: target.keys.clone(),
         audit: target.audit.clone(),

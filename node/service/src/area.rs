@@ -58,6 +58,18 @@ pub const LISTED: Area = Area::new(24, 1, "listed");
 pub const PEER_PENDING: Area = Area::new(25, 1, "peer-pending");
 /// Whether the owner of a notice has suspended it: origin ‖ notice.
 pub const OWNERS_STATE: Area = Area::new(26, 1, "owners-state");
+/// Own checkpoints as peers cosigned them: peer.
+pub const COSIGNED: Area = Area::new(40, 1, "cosigned");
+/// Checkpoints of an origin as other members hold them: origin ‖ teller.
+pub const WITNESSED: Area = Area::new(41, 1, "witnessed");
+/// Kept proofs that a register has forked: member.
+pub const FORK: Area = Area::new(42, 1, "fork");
+/// A first administrator's word that a freeze be taken back: member.
+pub const UNFREEZE: Area = Area::new(43, 1, "unfreeze");
+/// Own entries whose content was lost: index.
+pub const OPAQUE: Area = Area::new(44, 1, "opaque");
+/// Own notices that a peer says were withdrawn or suspended by an entry that was lost: notice.
+pub const RECALLED: Area = Area::new(45, 1, "recalled");
 
 /// Keys in [`META`].
 pub mod meta {
@@ -65,6 +77,10 @@ pub mod meta {
     pub const CHECKPOINT: &[u8] = b"checkpoint";
     /// The day keys of sealed query texts: day number → key slot.
     pub const DAY_KEY: &[u8] = b"day-key";
+    /// Set by a restore, JSON: nothing is answered or delivered before a peer has been heard, which clears it.
+    pub const RESTORED: &[u8] = b"restored";
+    /// Where the recovered tail of the own register begins, and which peers have given back what they hold of it.
+    pub const RECOVERED: &[u8] = b"recovered";
 }
 
 /// `index`

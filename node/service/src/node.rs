@@ -26,6 +26,8 @@ pub struct NodeIdentity {
     pub card: SignedCard,
     /// Signs statements, checkpoints, receipts.
     pub signing: SigningKey,
+    /// Signs cosignatures over what other members' registers show, and nothing else.
+    pub cosigner: SigningKey,
 }
 
 /// What a node is made of.

@@ -60,7 +60,11 @@ impl House {
         let link = link(&node_handle, &directory, &registry);
         let signing = SigningKey::from_bytes(&[seed; 32]);
         let node = Node::open(Parts {
-            identity: NodeIdentity { card: card(code, seed, peer_address, &tls_ca, &operators_ca), signing },
+            identity: NodeIdentity {
+                card: card(code, seed, peer_address, &tls_ca, &operators_ca),
+                signing,
+                cosigner: SigningKey::from_bytes(&[seed + 1; 32]),
+            },
             store: Arc::new(MemoryStore::new()),
             keys,
             audit,
