@@ -96,13 +96,14 @@ pub async fn open(
         config.peers.tls(),
         config.limits.connect(),
     );
-    let link = GrpcLink::new(connector, directory.clone(), registry.clone(), LinkTimeouts::default());
+    let timeouts = LinkTimeouts::default();
+    let link = Arc::new(GrpcLink::new(connector.clone(), directory.clone(), registry.clone(), timeouts));
     let parts = Parts {
         identity: NodeIdentity { card: identity.card, signing: identity.signing_key, cosigner: identity.cosigner_key },
         store: target.store.clone(),
         keys: target.keys.clone(),
         audit: target.audit.clone(),
-        link: Arc::new(link),
+        link: link.clone(),
         clock,
         entropy: entropy.clone(),
         limits,
@@ -120,6 +121,8 @@ pub async fn open(
         directory,
         registry,
         peer_limits: config.limits.listener(),
+        lines: link,
+        connector,
         operators,
         operator_identity: operator_identity.source(),
         operator_anchor: identity.operator_anchor,

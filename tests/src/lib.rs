@@ -16,6 +16,7 @@ pub mod notices;
 pub mod operator;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod questions;
 pub mod traces;
 pub mod wait;

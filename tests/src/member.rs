@@ -77,9 +77,19 @@ impl Member {
     /// # Panics
     /// When it cannot be made.
     pub fn create(home: &Path, id: &str) -> Self {
+        Self::create_at(home, id, ports::free(), None)
+    }
+
+    /// The same for a node that listens for peers at `peers`, and whose card says that it is reached at `endpoints`,
+    /// if not there.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn create_at(home: &Path, id: &str, peers: SocketAddr, endpoints: Option<Vec<SocketAddr>>) -> Self {
         let member: MemberId = id.parse().expect("a member");
         let clock = Arc::new(ManualClock::new(*START));
-        let (peers, operators) = (ports::free(), ports::free());
+        let operators = ports::free();
+        let endpoints = endpoints.unwrap_or_else(|| vec![peers]);
         let dir = home.join(id);
         let options = InitOptions {
             member,
@@ -88,7 +98,7 @@ impl Member {
             standing: "member".parse().expect("a standing"),
             peer_listen: peers,
             operator_listen: operators,
-            endpoints: vec![peers.to_string().parse().expect("an endpoint")],
+            endpoints: endpoints.iter().map(|at| at.to_string().parse().expect("an endpoint")).collect(),
             duty_contacts: Vec::new(),
             passphrase: passphrase(PASSPHRASE),
             cost: KeyCost::Tests,

@@ -3,5 +3,6 @@
 pub mod error;
 pub mod grpc;
 pub mod link;
+mod progress;
 pub mod server;
 pub mod tls;

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Between two heartbeats of an idle sync stream.
     pub heartbeat: Duration,
-    /// How long one item of a stream may make no progress before the stream is dropped.
+    /// How long one item of a stream may make no progress before the stream is dropped; while bytes move it is waited
+    /// for.
     pub stall: Duration,
     /// How long opening a connection may take.
     pub connect: Duration,
@@ -15,7 +16,8 @@ pub struct Limits {
     pub search_deadline: Duration,
     /// How much of it is kept back for the own work after the last peer.
     pub search_margin: Duration,
-    /// First and longest pause between attempts to reach a peer; doubled with jitter in between.
+    /// First and longest pause between attempts to reach a peer; doubled with jitter in between. The longest bounds
+    /// how late a withdrawal is after a line has healed.
     pub backoff: (Duration, Duration),
     /// How long the purge worker gathers keys before it destroys them together.
     pub purge_gather: Duration,
@@ -49,7 +51,7 @@ impl Default for Limits {
             connect: Duration::from_secs(5),
             search_deadline: Duration::from_secs(10),
             search_margin: Duration::from_millis(200),
-            backoff: (Duration::from_millis(200), Duration::from_secs(60)),
+            backoff: (Duration::from_millis(200), Duration::from_secs(20)),
             purge_gather: Duration::from_millis(100),
             expiry_interval: Duration::from_secs(5),
             anchor_interval: Duration::from_secs(3600),

@@ -18,12 +18,7 @@ impl LimitsConfig {
 
     /// For the connector.
     pub const fn connect(&self) -> ConnectTimeouts {
-        ConnectTimeouts {
-            connect: self.0.handshake_timeout,
-            handshake: self.0.handshake_timeout,
-            keepalive_interval: self.0.keepalive_interval,
-            keepalive_timeout: self.0.keepalive_timeout,
-        }
+        self.0.connect()
     }
 }
 

@@ -219,6 +219,7 @@ async fn two_nodes_that_exchanged_cards_connect_even_a_day_apart_and_after_renew
         refusals: Arc::new(|_: &Refusal| {}),
         settings: TlsSettings::default(),
         limits: Limits::default(),
+        reverse: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();

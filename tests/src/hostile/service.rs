@@ -223,6 +223,7 @@ pub(super) async fn serve(
         refusals: Arc::new(|_: &Refusal| {}),
         settings: TlsSettings::default(),
         limits: Limits { drain_timeout: std::time::Duration::ZERO, ..Limits::default() },
+        reverse: None,
     };
     let service = PeerServiceServer::new(Api(script)).max_encoding_message_size(usize::MAX);
     tokio::spawn(serve_peers(listener, server, Routes::new(service), stop));

@@ -42,13 +42,10 @@ impl PeerClient {
         Ok(messages.map(batch).boxed())
     }
 
-    /// Hands over receipts; returns how many were new to the peer.
-    pub(crate) async fn post_receipts(
-        &mut self,
-        receipts: &SignedReceipts,
-        deadline: Duration,
-    ) -> Result<u32, LinkError> {
-        let request = within(v1::PostReceiptsRequest::from(receipts), deadline);
+    /// Hands over receipts; returns how many were new to the peer. It has no deadline of its own: a thin line takes
+    /// its time.
+    pub(crate) async fn post_receipts(&mut self, receipts: &SignedReceipts) -> Result<u32, LinkError> {
+        let request = v1::PostReceiptsRequest::from(receipts);
         let answer = self.0.post_receipts(request).await.map_err(|status| link_error(&status))?;
         Ok(answer.into_inner().recorded)
     }

@@ -20,11 +20,14 @@ use tonic::{Request, Response, Status};
 
 use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, sync};
 use crate::error::{refused, status};
-use crate::tls::PeerIdentity;
+use crate::progress::{LEAST_BYTES, Patience, while_moving};
+use crate::tls::{Moved, PeerIdentity};
 
 /// Sync streams that one member may have open: one, and one more while the node has not noticed the end of the
 /// one before.
 const MAX_STREAMS_A_MEMBER: usize = 2;
+/// How many times the time of stillness a batch may take in all.
+const WHOLE_STALLS: u32 = 20;
 
 /// `PeerService` over a node.
 pub struct PeerApi {
@@ -55,6 +58,7 @@ impl PeerService for PeerApi {
 
     async fn sync(&self, request: Request<v1::SyncRequest>) -> Result<Response<Self::SyncStream>, Status> {
         let peer = caller(&request)?;
+        let moved = request.extensions().get::<Moved>().cloned().unwrap_or_default();
         let message = request.into_inner();
         spoken(message.protocol)?;
         let cursor = sync::cursor(&message).map_err(refused)?;
@@ -66,7 +70,8 @@ impl PeerService for PeerApi {
         })?;
         let batches = self.node.clone().serve_sync(peer, cursor).await.map_err(|error| status(&error))?;
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(pump(batches, sender, self.node.limits().stall, self.stop.clone(), place));
+        let line = Line { stall: self.node.limits().stall, moved };
+        tokio::spawn(pump(batches, sender, line, self.stop.clone(), place));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
@@ -121,12 +126,25 @@ impl PeerService for PeerApi {
     }
 }
 
-/// Hands batches to the connection one by one. Ends when the peer is gone, takes nothing for `stall`, an error was
-/// told, or the node stops.
+/// How long a batch may wait for its line.
+struct Line {
+    /// While nothing moves.
+    stall: Duration,
+    moved: Moved,
+}
+
+impl Line {
+    fn patience(&self) -> Patience {
+        Patience { still: self.stall, whole: self.stall.saturating_mul(WHOLE_STALLS), least: LEAST_BYTES }
+    }
+}
+
+/// Hands batches to the connection one by one. Ends when the peer is gone, a batch waits while the line stands still,
+/// an error was told, or the node stops.
 async fn pump(
     mut batches: BoxStream<'static, Result<SyncBatch, ServiceError>>,
     answers: mpsc::Sender<Result<v1::SyncResponse, Status>>,
-    stall: Duration,
+    line: Line,
     stop: CancellationToken,
     place: Place,
 ) {
@@ -140,10 +158,10 @@ async fn pump(
         let Some(next) = next else { return };
         let last = next.is_err();
         let answer = next.map(sync::message).map_err(|error| status(&error));
-        match timeout(stall, answers.send(answer)).await {
-            Ok(Ok(())) if !last => {}
-            Ok(_) => return,
-            Err(_) => {
+        match while_moving(line.patience(), || line.moved.total(), answers.send(answer)).await {
+            Some(Ok(())) if !last => {}
+            Some(_) => return,
+            None => {
                 tracing::info!(peer = %place.member, code = "SYNC_STALLED", "a peer reads nothing; its stream is dropped");
                 return;
             }
@@ -217,6 +235,10 @@ mod tests {
         code.parse().unwrap()
     }
 
+    fn line() -> Line {
+        Line { stall: Duration::from_secs(9), moved: Moved::default() }
+    }
+
     fn heartbeat() -> SyncBatch {
         SyncBatch {
             urgent: Vec::new(),
@@ -247,7 +269,8 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(1);
         let batches = stream::repeat_with(|| Ok(heartbeat())).boxed();
         let place = streams.enter(member("MY")).unwrap();
-        pump(batches, sender, Duration::from_millis(1), CancellationToken::new(), place).await;
+        let line = Line { stall: Duration::from_millis(1), moved: Moved::default() };
+        pump(batches, sender, line, CancellationToken::new(), place).await;
         assert!(streams.0.lock().unwrap().is_empty());
     }
 
@@ -257,7 +280,7 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let place = SyncStreams::default().enter(member("MY")).unwrap();
-        pump(stream::pending().boxed(), sender, Duration::from_secs(9), stop, place).await;
+        pump(stream::pending().boxed(), sender, line(), stop, place).await;
         let told = receiver.recv().await.unwrap().unwrap_err();
         assert_eq!(told.code(), tonic::Code::Unavailable);
         assert_eq!(told.metadata().get("eads-code").unwrap(), "NODE_STOPPING");
@@ -268,11 +291,11 @@ mod tests {
         let place = || SyncStreams::default().enter(member("MY")).unwrap();
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
-        pump(stream::pending().boxed(), sender, Duration::from_secs(9), CancellationToken::new(), place()).await;
+        pump(stream::pending().boxed(), sender, line(), CancellationToken::new(), place()).await;
 
         let (sender, mut receiver) = mpsc::channel(1);
         let failing = stream::iter([Err(ServiceError::denied("PEER_UNKNOWN", "no")), Ok(heartbeat())]).boxed();
-        pump(failing, sender, Duration::from_secs(9), CancellationToken::new(), place()).await;
+        pump(failing, sender, line(), CancellationToken::new(), place()).await;
         assert!(receiver.recv().await.unwrap().is_err());
         assert!(receiver.recv().await.is_none());
     }

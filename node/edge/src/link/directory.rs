@@ -12,6 +12,9 @@ use crate::tls::{CertificateDer, PeerAdmission, PeerDirectory};
 pub trait Endpoints: Send + Sync {
     /// The endpoints of `member`, `host:port`, the preferred one first; none if it is no peer.
     fn endpoints(&self, member: MemberId) -> Vec<String>;
+
+    /// `member` has opened a connection for this node's calls: who waits for it need not wait longer.
+    fn arrived(&self, _member: MemberId) {}
 }
 
 /// The peers of one node. Knows nobody before [`NodePeers::bind`].
@@ -41,6 +44,12 @@ impl Endpoints for NodePeers {
     fn endpoints(&self, member: MemberId) -> Vec<String> {
         let peer = self.peer(member).filter(|peer| peer.is_followed());
         peer.map(|peer| peer.card.card().endpoints.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+
+    fn arrived(&self, member: MemberId) {
+        if let Some(node) = self.0.get().and_then(Weak::upgrade) {
+            node.peer_arrived(member);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One open connection a peer.
+//! One open connection a peer, dialled or opened by the peer itself.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::Endpoints;
-use crate::tls::{ConnectFailure, PeerChannel, PeerConnector};
+use crate::tls::{ConnectFailure, Moved, PeerChannel, PeerConnector};
 
 /// The connections that this node opened.
 pub(super) struct Lines {
@@ -17,9 +17,26 @@ pub(super) struct Lines {
     lines: Mutex<BTreeMap<MemberId, Arc<Line>>>,
 }
 
-/// Holds the lock while it dials, so that nobody dials beside it.
 #[derive(Default)]
-struct Line(tokio::sync::Mutex<State>);
+struct Line {
+    /// Locked while somebody dials, so that nobody dials beside it.
+    state: tokio::sync::Mutex<State>,
+    /// What the member opened itself; while it lives nobody dials.
+    opened_by_member: Mutex<Option<PeerChannel>>,
+    /// What has moved on the connection in use.
+    moved: Mutex<Moved>,
+}
+
+impl Line {
+    fn open_by_member(&self) -> Option<PeerChannel> {
+        let opened = self.opened_by_member.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.clone().filter(|opened| opened.liveness().is_open())
+    }
+
+    fn counts(&self, channel: &PeerChannel) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = channel.moved().clone();
+    }
+}
 
 #[derive(Default)]
 enum State {
@@ -38,8 +55,11 @@ impl Lines {
     /// The channel to `peer`, dialled if there is none that lives.
     pub(super) async fn channel(&self, peer: MemberId) -> Result<Channel, ConnectFailure> {
         let asked = Instant::now();
-        let line = self.lines.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().clone();
-        let mut state = line.0.lock().await;
+        let line = self.line(peer);
+        if let Some(opened) = line.open_by_member() {
+            return Ok(opened.channel());
+        }
+        let mut state = line.state.lock().await;
         match &*state {
             State::Open(open) if open.liveness().is_open() => return Ok(open.channel()),
             // Somebody dialled while this call waited: a second attempt would find the same.
@@ -51,6 +71,7 @@ impl Lines {
         match self.dial(peer).await {
             Ok(open) => {
                 let channel = open.channel();
+                line.counts(&open);
                 *state = State::Open(open);
                 Ok(channel)
             }
@@ -59,6 +80,26 @@ impl Lines {
                 Err(failure)
             }
         }
+    }
+
+    /// From now on the calls to its member go over `channel`, and no longer over one that the member opened before.
+    pub(super) fn adopt(&self, channel: PeerChannel) {
+        let line = self.line(channel.member());
+        line.counts(&channel);
+        let before = line.opened_by_member.lock().unwrap_or_else(PoisonError::into_inner).replace(channel);
+        if let Some(before) = before {
+            before.end();
+        }
+    }
+
+    /// What has moved on the connection to `peer` that is in use.
+    pub(super) fn moved(&self, peer: MemberId) -> u64 {
+        let line = self.lines.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned();
+        line.map_or(0, |line| line.moved.lock().unwrap_or_else(PoisonError::into_inner).total())
+    }
+
+    fn line(&self, peer: MemberId) -> Arc<Line> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().clone()
     }
 
     /// Forgets the connection. One that is being dialled belongs to the callers that wait for it, and ends with

@@ -1,7 +1,8 @@
 //! Both listeners of a node, from the first connection to a clean end.
 //!
 //! Peers reach `PeerService` and nothing else. Operators reach all services of the operator interface, and gRPC
-//! health and reflection. Peers whose standing or card changes lose their connections at once and come back under
+//! health and reflection. A node that cannot be dialled serves its peers over connections that it opens to them. Peers
+//! whose standing or card changes lose their connections at once and come back under
 //! the new terms; refused connections are written to the audit log.
 
 mod refusals;
@@ -20,9 +21,10 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::grpc::{OperatorApi, PeerApi};
+use crate::link::keep_reverse_lines;
 use crate::tls::{
-    CertificateDer, ConnectionRegistry, IdentitySource, Limits, OperatorServer, PeerDirectory, PeerServer, TlsSettings,
-    serve_operators, serve_peers,
+    CertificateDer, ConnectionRegistry, IdentitySource, Limits, OperatorServer, PeerConnector, PeerDirectory,
+    PeerServer, ReverseLines, TlsSettings, serve_operators, serve_peers,
 };
 use refusals::RefusalLog;
 
@@ -42,6 +44,10 @@ pub struct Listeners {
     pub registry: ConnectionRegistry,
     /// Bounds of the peer listener.
     pub peer_limits: Limits,
+    /// Takes the connections that members open for this node's calls; the node's link.
+    pub lines: Arc<dyn ReverseLines>,
+    /// Opens such connections, where this node is the one that cannot be dialled.
+    pub connector: PeerConnector,
     /// Where operators connect.
     pub operators: TcpListener,
     /// What operators see.
@@ -83,8 +89,10 @@ pub async fn serve(
     let (health, operator_routes) = operator_routes(OperatorApi::new(node.clone(), entropy.clone())).await?;
     let peer_routes = Routes::new(PeerApi::new(node.clone(), shutdown.clone()).into_server());
     let (peer_refusals, peer_log) = RefusalLog::new(node.clone(), entropy.clone(), PEER_LISTENER);
-    let (operator_refusals, operator_log) = RefusalLog::new(node.clone(), entropy, OPERATOR_LISTENER);
-    let Listeners { peers, operators, registry, .. } = listeners;
+    let (operator_refusals, operator_log) = RefusalLog::new(node.clone(), entropy.clone(), OPERATOR_LISTENER);
+    let Listeners { peers, operators, registry, connector, peer_limits, .. } = listeners;
+    let stop = shutdown.clone();
+    let reverse = keep_reverse_lines(node.clone(), entropy, connector, peer_routes.clone(), peer_limits, stop);
     let peer_server = PeerServer {
         identity: listeners.peer_identity,
         directory: listeners.directory,
@@ -92,7 +100,8 @@ pub async fn serve(
         clock: node.clock().clone(),
         refusals: Arc::new(peer_refusals),
         settings: listeners.settings,
-        limits: listeners.peer_limits,
+        limits: peer_limits,
+        reverse: Some(listeners.lines),
     };
     let operator_server = OperatorServer {
         identity: listeners.operator_identity,
@@ -107,6 +116,7 @@ pub async fn serve(
         serve_operators(operators, operator_server, operator_routes, shutdown.clone()),
         cut_on_change(&node, &registry, &shutdown),
         stop_serving(health, &shutdown),
+        reverse,
         // These end when the listeners have dropped their sinks.
         peer_log.run(),
         operator_log.run(),

@@ -1,8 +1,8 @@
 //! Dialling a peer: the connection counts only if the other end proves to be that member.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use eads_domain::clock::Clock;
 use eads_domain::id::MemberId;
@@ -15,49 +15,20 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
 
-use super::admission::PeerDirectory;
+use super::admission::{Admission, PeerDirectory};
+use super::channel::{ConnectTimeouts, PeerChannel};
 use super::failure::{ConnectFailure, classify};
+use super::handshake::WHOLE_HANDSHAKES;
 use super::identity::IdentitySource;
 use super::peers::{PeerJudge, Usage};
 use super::refusal::{CertificateProblem, RefusalReason, Rejection};
-use super::registry::ConnectionRegistry;
-use super::settings::{ALPN_H2, TlsBase, TlsSettings};
-use super::transport::Severable;
+use super::registry::{ConnectionRegistry, Lease};
+use super::reverse::ReverseConnection;
+use super::settings::{ALPN_H2, ALPN_REVERSE, TlsBase, TlsSettings};
+use super::transport::{Metered, Moved, Severable};
 use super::verify::HandshakeVerifier;
-
-/// A peer's answer headers may be so long, in bytes.
-const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// Unread bytes of one stream and of the whole connection.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Requests that may wait for the connection.
-const QUEUED_REQUESTS: usize = 256;
-
-/// How long a dialler waits for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectTimeouts {
-    /// Name look-up and TCP.
-    pub connect: Duration,
-    /// TLS; and again for the peer's verdict on this node's certificate.
-    pub handshake: Duration,
-    /// A ping is sent this often, also on an idle connection.
-    pub keepalive_interval: Duration,
-    /// A connection whose ping is unanswered for so long is closed.
-    pub keepalive_timeout: Duration,
-}
-
-impl Default for ConnectTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            handshake: Duration::from_secs(5),
-            keepalive_interval: Duration::from_secs(20),
-            keepalive_timeout: Duration::from_secs(10),
-        }
-    }
-}
+use crate::progress::{Patience, while_moving};
 
 /// Opens connections to peers. Cheap to clone.
 #[derive(Clone)]
@@ -94,31 +65,39 @@ impl PeerConnector {
     /// # Errors
     /// [`ConnectFailure`]; later failures of calls are told apart by [`classify`].
     pub async fn connect(&self, member: MemberId, endpoint: &str) -> Result<PeerChannel, ConnectFailure> {
-        // The scheme must be http: the TLS is ours, and tonic would add its own to https.
         let address: Arc<str> = authority(endpoint)?.into();
         let timeouts = &self.0.timeouts;
-        let http = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|_| ConnectFailure::EndpointInvalid)?
-            .http2_keep_alive_interval(timeouts.keepalive_interval)
-            .keep_alive_timeout(timeouts.keepalive_timeout)
-            .keep_alive_while_idle(true)
-            .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .buffer_size(QUEUED_REQUESTS);
-        let open = Arc::new(watch::Sender::new(false));
-        let liveness = Liveness(open.subscribe());
-        let shared = Arc::clone(&self.0);
+        let (open, moved) = (Arc::new(watch::Sender::new(false)), Moved::default());
+        let (shared, there) = (Arc::clone(&self.0), Arc::clone(&address));
+        let line = (Arc::clone(&open), moved.clone());
         let dial = tower::service_fn(move |_: Uri| {
-            let (shared, address, open) = (Arc::clone(&shared), Arc::clone(&address), Arc::clone(&open));
-            async move { shared.dial(member, &address, open).await.map(TokioIo::new) }
+            let (shared, address, (open, moved)) = (Arc::clone(&shared), Arc::clone(&there), line.clone());
+            async move {
+                let Dialled { tls, lease, .. } = shared.dial(member, &address, ALPN_H2, moved).await?;
+                Ok(TokioIo::new(Severable::new(tls, lease, open)))
+            }
         });
-        let channel = http
-            .connect_with_connector(dial)
-            .await
-            .map_err(|error| classify(&error).unwrap_or(ConnectFailure::Unreachable))?;
-        Ok(PeerChannel { member, channel, liveness })
+        PeerChannel::dialled(member, &address, timeouts, (&open, moved), dial).await
     }
+
+    /// Connects to `member` at `endpoint` so that the member asks and this node answers.
+    ///
+    /// # Errors
+    /// [`ConnectFailure`].
+    pub async fn reverse(&self, member: MemberId, endpoint: &str) -> Result<ReverseConnection, ConnectFailure> {
+        let address = authority(endpoint)?;
+        let dialled = self.0.dial(member, &address, ALPN_REVERSE, Moved::default()).await?;
+        Ok(ReverseConnection::new(dialled))
+    }
+}
+
+/// A connection that this node opened, both sides proven.
+pub(super) struct Dialled {
+    pub(super) tls: TlsStream<Metered<TcpStream>>,
+    pub(super) lease: Lease,
+    pub(super) member: MemberId,
+    pub(super) admission: Admission,
+    pub(super) remote: SocketAddr,
 }
 
 impl fmt::Debug for PeerConnector {
@@ -141,8 +120,9 @@ impl Shared {
         &self,
         member: MemberId,
         address: &str,
-        open: Arc<watch::Sender<bool>>,
-    ) -> Result<Severable<TlsStream<TcpStream>>, ConnectFailure> {
+        protocol: &'static [u8],
+        moved: Moved,
+    ) -> Result<Dialled, ConnectFailure> {
         let judge = Arc::new(PeerJudge {
             directory: Arc::clone(&self.directory),
             algorithms: self.base.algorithms(),
@@ -157,43 +137,48 @@ impl Shared {
             .map_err(|error| classify(&error).unwrap_or(ConnectFailure::Unreachable))?;
         // Where the option is missing the connection works all the same.
         let _ = socket.set_nodelay(true);
-        let mut tls = self.handshake(member, &judge, socket).await?;
+        let remote = socket.peer_addr().map_err(|_| ConnectFailure::Unreachable)?;
+        let mut tls = self.handshake(member, &judge, protocol, Metered::new(socket, moved)).await?;
         self.await_verdict(&mut tls).await?;
 
         let lease = self.registry.enter(member, usize::MAX).ok_or(ConnectFailure::Cut)?;
         // Asked again now that a cut would find this connection: a peer removed meanwhile stays out.
         let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
-        judge.peer(chain, self.base.now()).map_err(untrusted)?;
-        Ok(Severable::new(tls, lease, open))
+        let (member, admission) = judge.peer(chain, self.base.now()).map_err(untrusted)?;
+        Ok(Dialled { tls, lease, member, admission, remote })
     }
 
     async fn handshake(
         &self,
         member: MemberId,
         judge: &Arc<PeerJudge>,
-        socket: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, ConnectFailure> {
+        protocol: &'static [u8],
+        socket: Metered<TcpStream>,
+    ) -> Result<TlsStream<Metered<TcpStream>>, ConnectFailure> {
         let verifier = HandshakeVerifier::new(Arc::clone(judge), self.base.algorithms());
         let config = self
             .base
-            .client(&self.identity.current(), Arc::clone(&verifier) as _)
+            .client(&self.identity.current(), Arc::clone(&verifier) as _, protocol)
             .map_err(|_| ConnectFailure::OwnConfiguration)?;
         // Required by the library; neither sent nor checked.
         let name = ServerName::try_from(format!("{}.eads", member.to_lowercase()))
             .map_err(|_| ConnectFailure::OwnConfiguration)?;
-        let connected = timeout(self.timeouts.handshake, TlsConnector::from(Arc::new(config)).connect(name, socket))
-            .await
-            .map_err(|_| ConnectFailure::TimedOut)?;
+        let (still, moved) = (self.timeouts.handshake, socket.moved());
+        let patience = Patience { still, whole: still.saturating_mul(WHOLE_HANDSHAKES), least: 1 };
+        let connected =
+            while_moving(patience, || moved.total(), TlsConnector::from(Arc::new(config)).connect(name, socket))
+                .await
+                .ok_or(ConnectFailure::TimedOut)?;
         let tls = connected.map_err(|error| match verifier.rejection() {
             Some(rejection) => untrusted(rejection),
             None => classify(&error).unwrap_or(ConnectFailure::Unreachable),
         })?;
-        if tls.get_ref().1.alpn_protocol() == Some(ALPN_H2) { Ok(tls) } else { Err(ConnectFailure::Incompatible) }
+        if tls.get_ref().1.alpn_protocol() == Some(protocol) { Ok(tls) } else { Err(ConnectFailure::Incompatible) }
     }
 
     /// Waits for the peer's first bytes: its HTTP/2 settings, or the alert by which it refuses this node. Without
     /// this a refusal would surface only at the first call.
-    async fn await_verdict(&self, tls: &mut TlsStream<TcpStream>) -> Result<(), ConnectFailure> {
+    async fn await_verdict(&self, tls: &mut TlsStream<Metered<TcpStream>>) -> Result<(), ConnectFailure> {
         match timeout(self.timeouts.handshake, tls.fill_buf()).await {
             Ok(Ok([])) => Err(ConnectFailure::Refused { alert: None }),
             Ok(Err(error)) => Err(classify(&error).unwrap_or(ConnectFailure::Unreachable)),
@@ -208,48 +193,6 @@ fn untrusted(rejection: Rejection) -> ConnectFailure {
         RefusalReason::Certificate(problem) => problem,
         _ => CertificateProblem::Unfit,
     })
-}
-
-/// An open connection to one member.
-#[derive(Clone, Debug)]
-pub struct PeerChannel {
-    member: MemberId,
-    channel: Channel,
-    liveness: Liveness,
-}
-
-impl PeerChannel {
-    /// Who is at the other end.
-    pub const fn member(&self) -> MemberId {
-        self.member
-    }
-
-    /// The channel for gRPC clients. The connection closes when the last clone is dropped.
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// Tells when the connection breaks.
-    pub fn liveness(&self) -> Liveness {
-        self.liveness.clone()
-    }
-}
-
-/// Whether a connection lives: closed by either side, broken, found dead by keepalive, or cut all count as its end.
-#[derive(Clone, Debug)]
-pub struct Liveness(watch::Receiver<bool>);
-
-impl Liveness {
-    /// Whether the connection is open now.
-    pub fn is_open(&self) -> bool {
-        *self.0.borrow() && self.0.has_changed().is_ok()
-    }
-
-    /// Waits until the connection has ended.
-    pub async fn closed(&mut self) {
-        // An error means that the channel itself is gone, and the connection with it.
-        let _ = self.0.wait_for(|open| !open).await;
-    }
 }
 
 #[cfg(test)]

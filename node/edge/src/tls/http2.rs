@@ -9,15 +9,14 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 use super::limits::Limits;
-use super::transport::Counted;
+use super::transport::{Counted, Moved};
 
 /// Length of the connection preface (RFC 9113 §3.4).
 const PREFACE_BYTES: u64 = 24;
@@ -34,20 +33,26 @@ pub(super) enum Ended {
 }
 
 /// Serves `routes` until the client leaves, `cut` is cancelled (at once, streams included) or, after `shutdown`,
-/// requests in flight are done or have had their time. Each request carries `identity` as an extension.
-pub(super) async fn serve<I: Clone + Send + Sync + 'static>(
-    tls: TlsStream<TcpStream>,
+/// requests in flight are done or have had their time. Each request carries `identity`, and how much has moved on the
+/// connection, as extensions.
+pub(super) async fn serve<S, I>(
+    tls: S,
     routes: Routes,
-    identity: I,
+    (identity, moved): (I, Moved),
     limits: &Limits,
     cut: &CancellationToken,
     shutdown: &CancellationToken,
-) -> Ended {
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    I: Clone + Send + Sync + 'static,
+{
     // Handlers are tasks of their own: they end with this function, however it ends.
     let handlers = cut.child_token();
     let _end_of_handlers = handlers.clone().drop_guard();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(identity.clone());
+        request.extensions_mut().insert(moved.clone());
         routes.clone().oneshot(request)
     });
     let (stream, read) = Counted::new(tls);

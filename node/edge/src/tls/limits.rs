@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::channel::ConnectTimeouts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bounds of one listener and its connections. Sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte to the end of the TLS handshake, and again until the HTTP/2 preface.
+    /// How long a TLS handshake may stand still, and how long until the HTTP/2 preface; a handshake takes at most six
+    /// times this.
     pub handshake_timeout: Duration,
     /// Handshakes under way at one time.
     pub max_handshakes: usize,
@@ -34,7 +36,8 @@ pub struct Limits {
     pub send_buffer_bytes: usize,
     /// A ping is sent this often, also on an idle connection.
     pub keepalive_interval: Duration,
-    /// A connection whose ping is unanswered for so long is closed.
+    /// A connection whose ping is unanswered for so long is closed. On a thin line an answer waits behind everything
+    /// that is in flight.
     pub keepalive_timeout: Duration,
     /// Requests in flight at shutdown may take this long; then connections are cut.
     pub drain_timeout: Duration,
@@ -55,8 +58,20 @@ impl Default for Limits {
             connection_window_bytes: 4 * 1024 * 1024,
             send_buffer_bytes: 256 * 1024,
             keepalive_interval: Duration::from_secs(20),
-            keepalive_timeout: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// The same for the side that asks.
+    pub const fn connect(&self) -> ConnectTimeouts {
+        ConnectTimeouts {
+            connect: self.handshake_timeout,
+            handshake: self.handshake_timeout,
+            keepalive_interval: self.keepalive_interval,
+            keepalive_timeout: self.keepalive_timeout,
         }
     }
 }

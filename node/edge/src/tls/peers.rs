@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use eads_domain::clock::Clock;
 use eads_domain::id::MemberId;
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -14,12 +15,15 @@ use tonic::service::Routes;
 use webpki::KeyUsage;
 
 use super::admission::{Admission, PeerDirectory, PeerIdentity};
+use super::channel::{ConnectTimeouts, PeerChannel};
+use super::handshake::Accepted;
 use super::identity::IdentitySource;
 use super::limits::Limits;
-use super::listen::{Gate, Listener};
+use super::listen::{Gate, Listener, Turned};
 use super::refusal::{CertificateProblem, RefusalReason, RefusalSink, Rejection};
 use super::registry::{ConnectionRegistry, Lease};
-use super::settings::{TlsBase, TlsSettings};
+use super::settings::{ALPN_H2, ALPN_REVERSE, TlsBase, TlsSettings};
+use super::transport::Severable;
 use super::verify::{Judge, leaf, member_of, verify_path};
 
 /// What the peer listener needs.
@@ -38,6 +42,14 @@ pub struct PeerServer {
     pub settings: TlsSettings,
     /// Bounds.
     pub limits: Limits,
+    /// Who takes connections of members that cannot be dialled; without it none is accepted.
+    pub reverse: Option<Arc<dyn ReverseLines>>,
+}
+
+/// Where this node's calls to a member go once that member has opened a connection for them.
+pub trait ReverseLines: Send + Sync {
+    /// Takes the channel to its member; it takes the place of an earlier one.
+    fn adopt(&self, channel: PeerChannel);
 }
 
 /// Serves `routes` to peers on `listener` until `shutdown`, then lets requests in flight finish within
@@ -48,6 +60,8 @@ pub async fn serve_peers(listener: TcpListener, server: PeerServer, routes: Rout
         judge: PeerJudge { directory: server.directory, algorithms: base.algorithms(), usage: Usage::Client },
         registry: server.registry,
         max_connections: server.limits.max_connections_per_member,
+        reverse: server.reverse,
+        timeouts: server.limits.connect(),
     };
     Listener::new(gate, base, server.identity, server.limits, server.refusals, routes, shutdown).run(listener).await;
 }
@@ -104,11 +118,18 @@ impl Judge for PeerJudge {
     }
 }
 
-#[derive(Debug)]
 struct PeerGate {
     judge: PeerJudge,
     registry: ConnectionRegistry,
     max_connections: usize,
+    reverse: Option<Arc<dyn ReverseLines>>,
+    timeouts: ConnectTimeouts,
+}
+
+impl fmt::Debug for PeerGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerGate").field("judge", &self.judge).finish_non_exhaustive()
+    }
 }
 
 impl Judge for PeerGate {
@@ -117,8 +138,22 @@ impl Judge for PeerGate {
     }
 }
 
+#[async_trait]
 impl Gate for PeerGate {
     type Identity = PeerIdentity;
+
+    fn protocols(&self) -> &'static [&'static [u8]] {
+        if self.reverse.is_some() { &[ALPN_H2, ALPN_REVERSE] } else { &[ALPN_H2] }
+    }
+
+    async fn turn(&self, stream: Severable<Accepted>, turned: Turned) {
+        let Some(lines) = &self.reverse else { return };
+        let member = turned.member;
+        match PeerChannel::over(stream, turned, &self.timeouts).await {
+            Ok(channel) => lines.adopt(channel),
+            Err(failure) => tracing::debug!(%member, %failure, "a connection for calls to a member broke"),
+        }
+    }
 
     fn enter(
         &self,

@@ -16,8 +16,10 @@ use rustls::{ClientConfig, ServerConfig};
 
 use super::identity::TlsIdentity;
 
-/// The only application protocol spoken: HTTP/2.
+/// HTTP/2, in which the side that dialled asks.
 pub(super) const ALPN_H2: &[u8] = b"h2";
+/// HTTP/2, in which the side that was dialled asks: for members that cannot be dialled.
+pub(super) const ALPN_REVERSE: &[u8] = b"eads-reverse/1";
 
 /// What an administrator may choose about TLS. There is deliberately little of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,7 @@ impl TlsBase {
         &self,
         identity: &TlsIdentity,
         verifier: Arc<dyn ClientCertVerifier>,
+        protocols: &[&[u8]],
     ) -> Result<ServerConfig, rustls::Error> {
         let mut config = ServerConfig::builder_with_details(
             Arc::clone(&self.provider),
@@ -67,7 +70,7 @@ impl TlsBase {
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(identity.resolver());
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -78,6 +81,7 @@ impl TlsBase {
         &self,
         identity: &TlsIdentity,
         verifier: Arc<dyn ServerCertVerifier>,
+        protocol: &[u8],
     ) -> Result<ClientConfig, rustls::Error> {
         let mut config = ClientConfig::builder_with_details(
             Arc::clone(&self.provider),
@@ -87,7 +91,7 @@ impl TlsBase {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(identity.resolver());
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
         // Names are not checked, so none is told to whoever watches the line.

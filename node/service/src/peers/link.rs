@@ -64,6 +64,12 @@ pub trait PeerLink: Send + Sync {
         deadline: Duration,
     ) -> Result<Answer, LinkError>;
 
+    /// How many bytes have moved on the connection with the peer, in either direction. Only changes of it mean
+    /// something: by them a slow line is told from a dead one.
+    fn moved(&self, _peer: MemberId) -> u64 {
+        0
+    }
+
     /// Cuts every connection with the peer, in both directions, at once.
     fn cut(&self, peer: MemberId);
 }

@@ -9,13 +9,19 @@ use std::time::Duration;
 use eads_domain::code::Coded as _;
 use eads_domain::id::MemberId;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::SyncBatch;
 use super::owe::PostError;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::peers::{LinkError, LinkFailure};
+
+/// How many times [`crate::limits::Limits::stall`] one batch may take in all, and how much must move in each.
+const WHOLE_STALLS: u32 = 20;
+const PROGRESS_BYTES: u64 = 1024;
 
 /// Runs every worker of the node until `stop`, then waits for them.
 pub async fn run(node: Arc<Node>, stop: CancellationToken) {
@@ -124,11 +130,9 @@ impl Node {
             Err(error) => return error,
         };
         loop {
-            let batch = match tokio::time::timeout(self.limits.stall, batches.next()).await {
-                Err(_) => return LinkError::new(LinkFailure::TimedOut, "STALLED", "the peer fell silent"),
-                Ok(None) => return LinkError::new(LinkFailure::Unreachable, "STREAM_ENDED", "the stream ended"),
-                Ok(Some(Err(error))) => return error,
-                Ok(Some(Ok(batch))) => batch,
+            let batch = match self.next_batch(peer, &mut batches).await {
+                Ok(batch) => batch,
+                Err(error) => return error,
             };
             let now = self.clock.now();
             let skew = batch.clock.seconds_since(now);
@@ -155,6 +159,26 @@ impl Node {
                 self.alarms.clear(&format!("CLOCK_SKEW:{peer}"));
             }
         }
+    }
+}
+
+impl Node {
+    /// The next batch, waited for as long as the line moves: on a thin one a batch takes its time.
+    async fn next_batch(
+        &self,
+        peer: MemberId,
+        batches: &mut BoxStream<'static, Result<SyncBatch, LinkError>>,
+    ) -> Result<SyncBatch, LinkError> {
+        for _ in 0..WHOLE_STALLS {
+            let before = self.link.moved(peer);
+            match tokio::time::timeout(self.limits.stall, batches.next()).await {
+                Ok(None) => return Err(LinkError::new(LinkFailure::Unreachable, "STREAM_ENDED", "the stream ended")),
+                Ok(Some(batch)) => return batch,
+                Err(_) if self.link.moved(peer).abs_diff(before) >= PROGRESS_BYTES => {}
+                Err(_) => break,
+            }
+        }
+        Err(LinkError::new(LinkFailure::TimedOut, "STALLED", "the peer fell silent"))
     }
 }
 

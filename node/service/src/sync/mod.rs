@@ -9,6 +9,7 @@ mod collect;
 mod effect;
 mod follow;
 mod owe;
+mod pace;
 mod serve;
 mod verify;
 
@@ -21,6 +22,8 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
 pub use follow::run;
 
+use crate::node::Node;
+
 /// One lock an origin: what is applied from it happens in order, and never beside its own expiry or purge.
 #[derive(Debug, Default)]
 pub(crate) struct Applying(Mutex<BTreeMap<MemberId, Arc<tokio::sync::Mutex<()>>>>);
@@ -29,6 +32,13 @@ impl Applying {
     pub(crate) async fn lock(&self, origin: MemberId) -> OwnedMutexGuard<()> {
         let lock = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(origin).or_default().clone();
         lock.lock_owned().await
+    }
+}
+
+impl Node {
+    /// `peer` can be reached: who waits to try it again tries soon.
+    pub fn peer_arrived(&self, peer: MemberId) {
+        self.dialled.by(peer).notify_waiters();
     }
 }
 

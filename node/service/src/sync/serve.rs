@@ -9,7 +9,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
-use super::{Delivery, SyncBatch, SyncCursor};
+use super::pace::Pace;
+use super::{Delivery, Disclosed, SyncBatch, SyncCursor};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -17,8 +18,6 @@ use crate::peers::PeerState;
 use crate::rows::{self, DeliveryKind, DeliveryRow, Holding};
 use crate::stored::StoredStatement;
 
-/// Leaves of one batch: eight rows of 128 at the follower.
-const LEAVES: u64 = 1024;
 /// Urgent entries of one batch.
 const URGENT: usize = 8;
 /// Deliveries of one batch, and the rows that a follower may have to write for them in one transaction.
@@ -37,6 +36,7 @@ struct Serving {
     grown: watch::Receiver<u64>,
     peers: watch::Receiver<u64>,
     greeted: bool,
+    pace: Pace,
 }
 
 impl Node {
@@ -79,6 +79,7 @@ impl Node {
             delivery_cursor: cursor.delivery_cursor,
             urgent_cursor: cursor.delivery_cursor,
             greeted: false,
+            pace: Pace::default(),
             node: self,
         };
         let batches = stream::unfold(Some(serving), |serving| async move {
@@ -94,6 +95,7 @@ impl Node {
 
 impl Serving {
     async fn next(&mut self) -> Result<SyncBatch, ServiceError> {
+        self.pace.taken();
         loop {
             self.grown.mark_unchanged();
             self.peers.mark_unchanged();
@@ -107,6 +109,7 @@ impl Serving {
             };
             if let Some(batch) = batch {
                 self.greeted = true;
+                self.pace.given();
                 return Ok(batch);
             }
             tokio::select! {
@@ -147,8 +150,8 @@ impl Serving {
         }
         let size = self.node.register.size();
         let first = self.register_cursor;
-        let next = size.min(first + LEAVES);
-        let deliveries = self.node.deliveries(self.peer, self.delivery_cursor, next).await?;
+        let next = size.min(first + self.pace.leaves());
+        let deliveries = self.node.deliveries(self.peer, self.delivery_cursor, next, self.pace.bytes()).await?;
         if next == first && deliveries.is_empty() && self.greeted {
             return Ok(None);
         }
@@ -210,12 +213,20 @@ impl Node {
         Ok(pending)
     }
 
-    /// The next deliveries from `cursor` on, of indexes below `size`, within what one transaction can take.
-    async fn deliveries(&self, peer: MemberId, cursor: u64, size: u64) -> Result<Vec<Delivery>, ServiceError> {
+    /// The next deliveries from `cursor` on, of indexes below `size`, within what one transaction and the line can
+    /// take.
+    async fn deliveries(
+        &self,
+        peer: MemberId,
+        cursor: u64,
+        size: u64,
+        bytes: usize,
+    ) -> Result<Vec<Delivery>, ServiceError> {
         let mut scan = Scan::new(area::DELIVERY, DELIVERIES).prefix(*peer.as_bytes());
         scan.after = cursor.checked_sub(1).map(|before| area::member_number(peer, before));
         let mut deliveries = Vec::new();
         let mut rows_needed = 0;
+        let mut bytes_needed = 0;
         for (key, value) in self.store.scan(scan).await? {
             let row: DeliveryRow = rows::parse(&value)?;
             let sequence = area::trailing_number(&key).unwrap_or_default();
@@ -224,7 +235,8 @@ impl Node {
             }
             let delivery = self.delivery(peer, sequence, row).await?;
             rows_needed += ROWS_A_DELIVERY + delivery.disclosed.as_ref().map_or(0, |d| d.size() / BYTES_A_ROW);
-            if rows_needed > ROWS && !deliveries.is_empty() {
+            bytes_needed += delivery.disclosed.as_ref().map_or(0, Disclosed::size);
+            if (rows_needed > ROWS || bytes_needed > bytes) && !deliveries.is_empty() {
                 break;
             }
             deliveries.push(delivery);

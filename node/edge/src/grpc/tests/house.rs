@@ -57,7 +57,9 @@ impl House {
         let (directory, registry) = (NodePeers::new(), ConnectionRegistry::new());
         let node_handle = IdentityHandle::new(tls_ca.node(code));
         let operator_handle = IdentityHandle::new(operators_ca.listener());
-        let link = link(&node_handle, &directory, &registry);
+        let connector = connector(&node_handle, &directory, &registry);
+        let timeouts = LinkTimeouts::default();
+        let link = Arc::new(GrpcLink::new(connector.clone(), directory.clone(), registry.clone(), timeouts));
         let signing = SigningKey::from_bytes(&[seed; 32]);
         let node = Node::open(Parts {
             identity: NodeIdentity {
@@ -68,7 +70,7 @@ impl House {
             store: Arc::new(MemoryStore::new()),
             keys,
             audit,
-            link: Arc::new(link),
+            link: link.clone(),
             clock: Arc::new(SystemClock),
             entropy: entropy.clone(),
             limits: ServiceLimits::default(),
@@ -82,6 +84,8 @@ impl House {
             directory,
             registry,
             peer_limits: Limits::default(),
+            lines: link,
+            connector,
             operators,
             operator_identity: operator_handle.source(),
             operator_anchor: operators_ca.anchor(),
@@ -156,16 +160,15 @@ impl PeerDirectory for Only {
     }
 }
 
-fn link(handle: &IdentityHandle, directory: &Arc<NodePeers>, registry: &ConnectionRegistry) -> GrpcLink {
-    let connector = PeerConnector::new(
+fn connector(handle: &IdentityHandle, directory: &Arc<NodePeers>, registry: &ConnectionRegistry) -> PeerConnector {
+    PeerConnector::new(
         handle.source(),
         directory.clone(),
         registry.clone(),
         Arc::new(SystemClock),
         TlsSettings::default(),
         ConnectTimeouts::default(),
-    );
-    GrpcLink::new(connector, directory.clone(), registry.clone(), LinkTimeouts::default())
+    )
 }
 
 fn card(code: &str, seed: u8, address: SocketAddr, tls_ca: &Authority, operators_ca: &Authority) -> SignedCard {

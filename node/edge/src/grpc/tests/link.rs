@@ -153,6 +153,7 @@ impl Scene {
             refusals: Arc::new(|_: &Refusal| {}),
             settings: TlsSettings::default(),
             limits: Limits::default(),
+            reverse: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -155,6 +155,7 @@ impl Server {
             refusals: Arc::new(move |refusal: &Refusal| told.send(*refusal).unwrap()),
             settings,
             limits,
+            reverse: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

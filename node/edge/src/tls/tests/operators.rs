@@ -53,7 +53,7 @@ impl Desk {
     /// Connects as an operator's program would.
     async fn visit(&self, identity: &TlsIdentity) -> Result<Channel, std::io::Error> {
         let verifier = HandshakeVerifier::new(Arc::new(Anyone), self.base.algorithms());
-        let config = self.base.client(identity, verifier).unwrap();
+        let config = self.base.client(identity, verifier, settings::ALPN_H2).unwrap();
         let socket = tokio::net::TcpStream::connect(self.address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let mut tls = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
