@@ -35,10 +35,8 @@ async fn a_member_that_only_dials_is_synced_and_asked_like_every_other() {
 
     let (own, other) = (bn.issue(&red("inland"), &[&my, &th]).await, my.issue(&red("coast"), &[&bn, &th]).await);
     for member in [&my, &th] {
-        member.sees(&own, "valid").await;
         bn.receipted(&own, member, &["issue accepted"]).await;
     }
-    bn.sees(&other, "valid").await;
     my.receipted(&other, &bn, &["issue accepted"]).await;
 
     for (asker, tag) in [(&my, "inland"), (&th, "inland"), (&bn, "coast")] {
@@ -55,9 +53,9 @@ async fn a_member_that_only_dials_is_synced_and_asked_like_every_other() {
     assert_eq!(outcomes["BN"], "unreachable", "a missing answer is no answer");
     proxy.heal();
     for member in [&my, &th] {
-        member.sees(&own, "withdrawn").await;
+        member.sees(&own, "NOTICE_WITHDRAWN").await;
     }
-    bn.sees(&other, "withdrawn").await;
+    bn.sees(&other, "NOTICE_WITHDRAWN").await;
     for member in [&bn, &my, &th] {
         connected(member, 2).await;
         sound(member).await;
@@ -79,7 +77,7 @@ async fn a_removed_member_that_only_dials_loses_its_connection_and_still_hands_o
     bn.operator("admin-1").peering().remove_peer(request).await.expect("a removal");
     let late = bn.issue(&red("afterwards"), &[]).await;
     bn.withdraw(&own).await;
-    my.sees(&own, "withdrawn").await;
+    my.sees(&own, "NOTICE_WITHDRAWN").await;
     assert_eq!(my.state_of(&late).await, "NOTICE_UNKNOWN");
     let outcomes = my.outcomes(questions::passport(&passport("left"))).await;
     assert_eq!(outcomes["BN"], "refused");

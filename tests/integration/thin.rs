@@ -84,7 +84,7 @@ async fn holds_all(member: &Member, count: usize) {
     }
 }
 
-const ENDED: [&str; 2] = ["withdrawn", "NOTICE_UNKNOWN"];
+const ENDED: [&str; 1] = ["NOTICE_WITHDRAWN"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_withdrawal_goes_before_the_backlog_and_overtakes_it_on_a_line_of_64_kbit() {
