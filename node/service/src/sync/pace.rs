@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Bytes of the smallest and largest batch, roughly.
-const LEAST: usize = 8 * 1024;
+const LEAST: usize = 4 * 1024;
 const MOST: usize = 1024 * 1024;
 /// The most leaves of one batch, eight rows of 128 at the follower; and the fewest, since each batch of them carries a
 /// proof.
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn batches_grow_on_a_fast_line_and_shrink_on_a_thin_one() {
         let mut pace = Pace::default();
-        assert_eq!((pace.bytes(), pace.leaves()), (LEAST, 256));
+        assert_eq!((pace.bytes(), pace.leaves()), (LEAST, 128));
         for _ in 0..20 {
             pace.took(Duration::from_millis(1));
         }
