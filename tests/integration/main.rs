@@ -8,6 +8,7 @@ mod command;
 mod erasure;
 mod forged;
 mod four_eyes;
+mod freeze;
 mod hostile;
 mod identity;
 mod kill;

@@ -5,6 +5,7 @@ mod arguments;
 mod audit;
 mod notice;
 mod peer;
+mod proof;
 mod record;
 mod register;
 mod search;
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// The registers, own and held.
     #[command(subcommand)]
     Register(register::Options),
+    /// Proofs that a member's register has forked.
+    #[command(subcommand)]
+    Proof(proof::Options),
     /// Starts a federation of invented member states on this machine and lets it do its work.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -64,6 +68,7 @@ impl Command {
             Self::Search(options) => options.run(context).await,
             Self::Audit(options) => options.run(context).await,
             Self::Register(options) => options.run(context).await,
+            Self::Proof(options) => options.run(context).await,
             #[cfg(feature = "demo")]
             Self::Demo(options) => options.run(context).await,
             Self::Completions(options) => options.run(context),

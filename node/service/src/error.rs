@@ -186,6 +186,7 @@ coded!(
     eads_domain::id::InvalidId,
     eads_domain::record::RecordError,
     eads_domain::register::CheckpointError,
+    eads_domain::register::EquivocationError,
     eads_domain::register::FrontierError,
     eads_domain::slot::ContentError,
     eads_domain::slot::InvalidSlot,

@@ -19,6 +19,7 @@ pub mod search;
 pub mod status;
 pub mod stored;
 pub mod sync;
+pub mod trust;
 
 pub use context::Call;
 pub use error::{Class, ServiceError};

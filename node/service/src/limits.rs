@@ -25,6 +25,14 @@ pub struct Limits {
     pub expiry_interval: Duration,
     /// Between two anchors of the audit log in the register.
     pub anchor_interval: Duration,
+    /// After an exchange of checkpoints with a peer, the shortest time before the next one.
+    pub exchange_gap: Duration,
+    /// Between two exchanges with a peer when nothing has changed.
+    pub exchange_interval: Duration,
+    /// After a start, how long signing waits for the cursors of all peers; after that, those of one are enough.
+    pub start_wait: Duration,
+    /// How long a call that has to sign waits for that before it is refused.
+    pub sequencing_patience: Duration,
     /// Between two entries that tell how many questions of a peer were refused.
     pub refusals_interval: Duration,
     /// The most hits of one answer.
@@ -55,6 +63,10 @@ impl Default for Limits {
             purge_gather: Duration::from_millis(100),
             expiry_interval: Duration::from_secs(5),
             anchor_interval: Duration::from_secs(3600),
+            exchange_gap: Duration::from_secs(5),
+            exchange_interval: Duration::from_secs(60),
+            start_wait: Duration::from_secs(60),
+            sequencing_patience: Duration::from_secs(3),
             refusals_interval: Duration::from_secs(60),
             hits: 20,
             search_budget: 100_000,

@@ -78,6 +78,7 @@ pub struct Node {
     /// Serialises what is applied from one peer after another; each origin has its own.
     pub(crate) applying: crate::sync::Applying,
     pub(crate) dialled: crate::sync::Dialled,
+    pub(crate) trust: crate::trust::Trust,
 }
 
 impl Node {
@@ -115,6 +116,7 @@ impl Node {
             notices: tokio::sync::Mutex::new(()),
             applying: crate::sync::Applying::default(),
             dialled: crate::sync::Dialled::default(),
+            trust: crate::trust::Trust::default(),
         };
         node.fill_indexes().await?;
         Ok(Arc::new(node))

@@ -377,12 +377,32 @@ pub struct ReturnRegisterResponse {
     /// Leaves, 32 bytes each.
     #[prost(bytes = "vec", tag = "2")]
     pub leaves: ::prost::alloc::vec::Vec<u8>,
-    /// The caller's own signed checkpoint to which all leaves lead; in the last batch only.
+    /// The caller's own signed checkpoint to which all leaves lead; in the last batch of leaves only.
     #[prost(bytes = "vec", tag = "3")]
     pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-    /// The caller's own statements that are still held here, as far as they were shown; `sequence` is 0.
+    /// After the leaves, by their indexes: the caller's own statements that are still held here, as far as they were
+    /// shown; `sequence` is 0.
     #[prost(message, repeated, tag = "4")]
     pub statements: ::prost::alloc::vec::Vec<Delivery>,
+    /// After the statements: notices that the caller has withdrawn or suspended, of which no statement is kept.
+    #[prost(message, repeated, tag = "5")]
+    pub marks: ::prost::alloc::vec::Vec<RegisterMark>,
+}
+/// What remains at a holder of a withdrawal or a suspension: its word, not a proof.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterMark {
+    /// The notice, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub notice: ::prost::alloc::vec::Vec<u8>,
+    /// Where the statement stands in the caller's register.
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
+    /// Its D, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// True: withdrawn, the content is destroyed here. False: suspended.
+    #[prost(bool, tag = "4")]
+    pub withdrawn: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1227,6 +1247,27 @@ pub struct GetStatusResponse {
     /// Own entries whose content was lost and could not be recovered from any peer: opaque leaves.
     #[prost(uint64, tag = "13")]
     pub unrecovered: u64,
+    /// The first 1,000 of them, by their indexes.
+    #[prost(uint64, repeated, tag = "14")]
+    pub unrecovered_entries: ::prost::alloc::vec::Vec<u64>,
+    /// Own notices that a peer says were withdrawn or suspended by an entry that was lost.
+    #[prost(message, repeated, tag = "15")]
+    pub recalled: ::prost::alloc::vec::Vec<RecalledNotice>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecalledNotice {
+    /// Empty where the notice itself was lost.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// Index of the entry that says so.
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
+    /// "withdraw" or "suspend".
+    #[prost(string, tag = "3")]
+    pub action: ::prost::alloc::string::String,
+    /// Who says so: its word, not a proof.
+    #[prost(string, tag = "4")]
+    pub member: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SkipStartWaitRequest {
@@ -1426,6 +1467,11 @@ pub struct PeerStatus {
     /// Receipts of ours that it has not taken yet.
     #[prost(uint64, tag = "15")]
     pub owed_receipts: u64,
+    /// The size at which it cosigned this member's register last, and when, Unix seconds; 0 is never.
+    #[prost(uint64, tag = "16")]
+    pub cosigned_size: u64,
+    #[prost(int64, tag = "17")]
+    pub cosigned_at: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadPhotoRequest {

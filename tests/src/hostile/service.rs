@@ -42,6 +42,10 @@ pub struct Script {
     cursors: Mutex<Vec<v1::SyncRequest>>,
     receipts: Mutex<Vec<v1::PostReceiptsRequest>>,
     questions: Mutex<Vec<v1::QueryRequest>>,
+    told: Mutex<Vec<v1::ExchangeCheckpointsRequest>>,
+    held: Mutex<Vec<v1::HeldCheckpoint>>,
+    has: Mutex<v1::GetHeldResponse>,
+    returned: Mutex<Vec<v1::ReturnRegisterResponse>>,
 }
 
 impl Script {
@@ -79,6 +83,32 @@ impl Script {
     /// Never, unless a test panicked before.
     pub fn receipts(&self) -> Vec<v1::PostReceiptsRequest> {
         self.receipts.lock().expect("no panic").clone()
+    }
+
+    /// What the victim is told from now on when it exchanges checkpoints.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn tell(&self, member: &str, checkpoint: Vec<u8>) {
+        let held = v1::HeldCheckpoint { member: member.to_owned(), checkpoint };
+        self.held.lock().expect("no panic").push(held);
+    }
+
+    /// What the victim told, each time that it exchanged checkpoints.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn told(&self) -> Vec<v1::ExchangeCheckpointsRequest> {
+        self.told.lock().expect("no panic").clone()
+    }
+
+    /// What the victim is told of its own register, and given back of it, from now on.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn claim(&self, has: v1::GetHeldResponse, returned: Vec<v1::ReturnRegisterResponse>) {
+        *self.has.lock().expect("no panic") = has;
+        *self.returned.lock().expect("no panic") = returned;
     }
 
     /// What the victim asked.
@@ -185,20 +215,23 @@ impl PeerService for Api {
 
     async fn exchange_checkpoints(
         &self,
-        _: Request<v1::ExchangeCheckpointsRequest>,
+        request: Request<v1::ExchangeCheckpointsRequest>,
     ) -> Result<Response<v1::ExchangeCheckpointsResponse>, Status> {
-        Err(Status::unimplemented("exchange_checkpoints"))
+        self.0.told.lock().expect("no panic").push(request.into_inner());
+        let held = self.0.held.lock().expect("no panic").clone();
+        Ok(Response::new(v1::ExchangeCheckpointsResponse { held }))
     }
 
     async fn get_held(&self, _: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
-        Err(Status::unimplemented("get_held"))
+        Ok(Response::new(self.0.has.lock().expect("no panic").clone()))
     }
 
     async fn return_register(
         &self,
         _: Request<v1::ReturnRegisterRequest>,
     ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
-        Err(Status::unimplemented("return_register"))
+        let returned = self.0.returned.lock().expect("no panic").clone();
+        Ok(Response::new(stream::iter(returned.into_iter().map(Ok)).boxed()))
     }
 }
 

@@ -173,6 +173,10 @@ impl NoticePage {
                     Tone::Bad,
                 );
             }
+            Some("register-forked") => {
+                let owner = &self.notice.owner;
+                page.toned(&format!("THE REGISTER OF {owner} HAS FORKED: do not rely on this notice"), Tone::Bad);
+            }
             Some("screen-first") => page.toned("SCREEN FIRST: may be a victim (non-punishment)", Tone::Bad),
             Some(other) => page.toned(&other.to_uppercase(), Tone::Bad),
         }

@@ -1,6 +1,7 @@
 //! `eads peer`: cards, the ceremony of accepting a peer, and its end.
 
 mod card;
+mod unfreeze;
 mod view;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub(crate) enum Options {
     List(ListOptions),
     /// Cuts a peer off; it may still fetch withdrawals and post receipts until it owes nothing.
     Remove(RemoveOptions),
+    /// Takes a freeze back; it takes effect when a second administrator has said the same.
+    Unfreeze(unfreeze::UnfreezeOptions),
 }
 
 /// `eads peer accept`
@@ -85,6 +88,7 @@ impl Options {
             Self::Accept(options) => options.run(context).await,
             Self::List(options) => options.run(context).await,
             Self::Remove(options) => options.run(context).await,
+            Self::Unfreeze(options) => options.run(context).await,
         }
     }
 }

@@ -28,6 +28,9 @@ pub(in crate::commands) struct PeerView {
     last_error: String,
     endpoints: Vec<String>,
     card_sequence: u64,
+    /// Entries of the own register that the peer has cosigned.
+    pub(in crate::commands) cosigned_size: u64,
+    pub(in crate::commands) cosigned_at: Option<String>,
     awaiting_receipt: u64,
     owed_receipts: u64,
 }
@@ -90,6 +93,8 @@ impl From<proto::PeerStatus> for PeerView {
             last_error: peer.last_error,
             endpoints: peer.endpoints,
             card_sequence: peer.card_sequence,
+            cosigned_size: peer.cosigned_size,
+            cosigned_at: json_time(peer.cosigned_at),
             awaiting_receipt: peer.awaiting_receipt,
             owed_receipts: peer.owed_receipts,
         }

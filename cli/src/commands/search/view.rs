@@ -194,6 +194,7 @@ fn show_details(number: usize, hit: &HitView, explain: bool, page: &mut Page) {
 fn cautions(hit: &HitView) -> Vec<String> {
     let asked = match hit.caution.as_str() {
         "" => None,
+        "register-forked" => Some(format!("THE REGISTER OF {} HAS FORKED: do not rely on this notice", hit.owner)),
         "confirm-with-owner" => Some(format!("CONFIRM WITH {} FIRST: do not act on this copy alone", hit.owner)),
         "screen-first" => Some("SCREEN FIRST: may be a victim (non-punishment)".to_owned()),
         other => Some(other.to_uppercase()),

@@ -190,6 +190,8 @@ pub enum Caution {
     ConfirmWithOwner,
     /// The person may be a victim: screen first, do not punish.
     ScreenFirst,
+    /// The owner's register has forked: its word is not to be relied on before this member's administrators say so.
+    RegisterForked,
 }
 
 impl Caution {
@@ -198,6 +200,7 @@ impl Caution {
         match self {
             Self::ConfirmWithOwner => "confirm-with-owner",
             Self::ScreenFirst => "screen-first",
+            Self::RegisterForked => "register-forked",
         }
     }
 }
@@ -250,7 +253,7 @@ impl FromStr for Caution {
     type Err = UnknownAnswerCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownAnswerCode> {
-        find(&[Self::ConfirmWithOwner, Self::ScreenFirst], text, Self::as_str, "caution")
+        find(&[Self::ConfirmWithOwner, Self::ScreenFirst, Self::RegisterForked], text, Self::as_str, "caution")
     }
 }
 
@@ -263,7 +266,7 @@ mod tests {
         for state in ["valid", "suspended", "expired", "not-yet-valid", "frozen", "current"] {
             assert_eq!(state.parse::<HitState>().unwrap().as_str(), state);
         }
-        for caution in ["confirm-with-owner", "screen-first"] {
+        for caution in ["confirm-with-owner", "screen-first", "register-forked"] {
             assert_eq!(caution.parse::<Caution>().unwrap().as_str(), caution);
         }
         assert!("".parse::<HitState>().is_err());

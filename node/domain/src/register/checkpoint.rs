@@ -208,6 +208,40 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint: self.checkpoint, bytes })
     }
 
+    /// This checkpoint with the owner's signature line and those of these cosigners only: what is kept of a note
+    /// that others may have made as long as they liked.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Malformed`] where a key has two lines.
+    pub fn keeping(
+        &self,
+        owner: &VerifyingKey,
+        cosigners: &[(MemberId, VerifyingKey)],
+    ) -> Result<Self, CheckpointError> {
+        let note = Note::parse(&self.bytes)?;
+        let name = self.checkpoint.origin();
+        let mut kept = vec![(key_id(&name, ED25519, owner), name)];
+        for (member, key) in cosigners {
+            let name = cosigner(*member);
+            kept.push((key_id(&name, COSIGNATURE_V1, key), name));
+        }
+        let mut bytes = format!("{}\n", note.text);
+        for (id, name) in kept {
+            if let Some(line) = note.by_key(&name, id)? {
+                bytes.push_str(&signature_line(line.name, line.key_id, &line.signature));
+            }
+        }
+        Ok(Self { checkpoint: self.checkpoint, bytes: bytes.into_bytes() })
+    }
+
+    /// The key that verifies checkpoints of a register, as tools for signed notes take it (C2SP `signed-note`):
+    /// `<name>+<key id in hexadecimal digits>+<base64 of algorithm byte and key>`.
+    pub fn verifier_key(member: MemberId, register: RegisterId, key: &VerifyingKey) -> String {
+        let name = origin(member, register);
+        let id = u32::from_be_bytes(key_id(&name, ED25519, key));
+        format!("{name}+{id:08x}+{}", STANDARD.encode([[ED25519].as_slice(), key.as_bytes()].concat()))
+    }
+
     /// When `member` cosigned this checkpoint with `key`; `None` if it carries no such line.
     ///
     /// # Errors

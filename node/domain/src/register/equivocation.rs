@@ -94,6 +94,21 @@ impl EquivocationProof {
         self.register
     }
 
+    /// The checkpoint that says the one thing, verbatim; not larger than the other.
+    pub fn smaller(&self) -> &[u8] {
+        &self.smaller
+    }
+
+    /// The checkpoint that says the other, verbatim.
+    pub fn larger(&self) -> &[u8] {
+        &self.larger
+    }
+
+    /// The path from the smaller size to the larger, its first node included; empty for two of one size.
+    pub fn path(&self) -> &[Hash] {
+        &self.path
+    }
+
     /// Checks both signatures and the contradiction. `keys` are the signing keys that the accused has had, each
     /// taken from a verified card; each checkpoint must verify under one of them.
     ///

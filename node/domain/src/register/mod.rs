@@ -15,7 +15,7 @@ mod note;
 mod interop;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Cosignature, SignedCheckpoint};
-pub use equivocation::{EquivocationError, EquivocationProof};
+pub use equivocation::{Equivocation, EquivocationError, EquivocationProof};
 pub use frontier::{Frontier, FrontierError};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
 pub use tree::{Tree, TreeError, empty_root, leaf_hash, node_hash};

@@ -11,12 +11,13 @@ use eads_proto::v1;
 use eads_proto::v1::peer_service_client::PeerServiceClient;
 use eads_service::peers::{LinkError, LinkFailure};
 use eads_service::sync::{SyncBatch, SyncCursor};
+use eads_service::trust::HeldCheckpoint;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::{MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, sync};
+use super::{MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, sync, trust};
 use crate::error::link_error;
 
 /// One peer over an open channel.
@@ -48,6 +49,16 @@ impl PeerClient {
         let request = v1::PostReceiptsRequest::from(receipts);
         let answer = self.0.post_receipts(request).await.map_err(|status| link_error(&status))?;
         Ok(answer.into_inner().recorded)
+    }
+
+    /// Tells which checkpoints are held here; returns which the peer holds.
+    pub(crate) async fn exchange_checkpoints(
+        &mut self,
+        held: Vec<HeldCheckpoint>,
+    ) -> Result<Vec<HeldCheckpoint>, LinkError> {
+        let message = v1::ExchangeCheckpointsRequest { held: trust::held_messages(held) };
+        let answer = self.0.exchange_checkpoints(message).await;
+        trust::held(answer.map_err(|status| link_error(&status))?.into_inner().held).map_err(nonsense)
     }
 
     /// Asks; the peer is told how long it has.

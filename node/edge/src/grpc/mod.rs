@@ -10,6 +10,7 @@ mod client;
 mod operator;
 mod peer;
 mod sync;
+mod trust;
 
 #[cfg(test)]
 mod tests;

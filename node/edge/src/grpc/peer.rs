@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, sync};
+use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, sync, trust};
 use crate::error::{refused, status};
 use crate::progress::{LEAST_BYTES, Patience, while_moving};
 use crate::tls::{Moved, PeerIdentity};
@@ -109,9 +109,13 @@ impl PeerService for PeerApi {
 
     async fn exchange_checkpoints(
         &self,
-        _request: Request<v1::ExchangeCheckpointsRequest>,
+        request: Request<v1::ExchangeCheckpointsRequest>,
     ) -> Result<Response<v1::ExchangeCheckpointsResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let peer = caller(&request)?;
+        let told = trust::held(request.into_inner().held).map_err(refused)?;
+        let node = self.node.clone();
+        let held = finish(async move { node.exchange_checkpoints(peer, told).await }).await?;
+        Ok(Response::new(v1::ExchangeCheckpointsResponse { held: trust::held_messages(held) }))
     }
 
     async fn get_held(&self, _request: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {

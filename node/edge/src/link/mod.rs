@@ -23,6 +23,7 @@ use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use eads_service::peers::{LinkError, LinkFailure, PeerLink};
 use eads_service::sync::{SyncBatch, SyncCursor};
+use eads_service::trust::HeldCheckpoint;
 use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -45,6 +46,8 @@ pub struct LinkTimeouts {
     pub post_receipts: Duration,
     /// How many times its stillness a call may take in all.
     pub whole: u32,
+    /// While checkpoints are exchanged, or a peer says what it holds of the own register.
+    pub exchange: Duration,
 }
 
 impl Default for LinkTimeouts {
@@ -54,6 +57,7 @@ impl Default for LinkTimeouts {
             open_sync: Duration::from_secs(15),
             post_receipts: Duration::from_secs(30),
             whole: 20,
+            exchange: Duration::from_secs(15),
         }
     }
 }
@@ -147,6 +151,15 @@ impl PeerLink for GrpcLink {
             client.query(request, query, deadline.saturating_duration_since(Instant::now())).await
         })
         .await
+    }
+
+    async fn exchange_checkpoints(
+        &self,
+        peer: MemberId,
+        held: Vec<HeldCheckpoint>,
+    ) -> Result<Vec<HeldCheckpoint>, LinkError> {
+        let mut client = self.client(peer).await?;
+        self.moving(peer, self.timeouts.exchange, client.exchange_checkpoints(held)).await
     }
 
     fn cut(&self, peer: MemberId) {

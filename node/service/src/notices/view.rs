@@ -329,9 +329,15 @@ impl Node {
         }
     }
 
-    /// A coercive notice of another state must be confirmed first when its owner was last heard too long ago.
+    /// Nothing of an owner whose register has forked is to be relied on; a coercive notice of another state must be confirmed first when its owner was last heard too long ago.
     pub(crate) async fn caution(&self, view: &NoticeView) -> Result<Option<Caution>, ServiceError> {
-        if view.owner == self.member || !view.kind.is_coercive() {
+        if view.owner == self.member {
+            return Ok(None);
+        }
+        if view.state == NoticeState::Of(HitState::Frozen) {
+            return Ok(Some(Caution::RegisterForked));
+        }
+        if !view.kind.is_coercive() {
             return Ok(None);
         }
         let followed: Option<Followed> = rows::get(&*self.store, area::FOLLOWED, view.owner.as_bytes()).await?;

@@ -129,6 +129,10 @@ impl Node {
             ServiceError::not_found("PEER_UNKNOWN", format!("no card of {member} was imported"))
                 .with_hint("import its card with `eads peer import FILE`")
         })?;
+        if held.state == PeerState::Frozen {
+            return Err(ServiceError::conflict("PEER_FROZEN", format!("the register of {member} has forked"))
+                .with_hint(format!("see `eads proof export {member}`, then `eads peer unfreeze {member}`")));
+        }
         let read_out: VerificationCode = code.parse().map_err(ServiceError::from_coded)?;
         if read_out != held.card.verification_code() {
             return Err(ServiceError::denied(
@@ -201,9 +205,16 @@ impl Node {
             .peers
             .get(member)
             .ok_or_else(|| ServiceError::not_found("PEER_UNKNOWN", format!("{member} is not a peer")))?;
-        let peer = Peer { state: PeerState::RecallOnly, since: self.clock.now(), ..(*held).clone() };
         let mut batch = Batch::new();
         batch.protective();
+        let peer = match held.state {
+            // It stays frozen, and is a removed peer once that is taken back.
+            PeerState::Frozen => {
+                self.removed_while_frozen(&mut batch, member).await?;
+                (*held).clone()
+            }
+            _ => Peer { state: PeerState::RecallOnly, since: self.clock.now(), ..(*held).clone() },
+        };
         super::write(&self.vault, &mut batch, &peer).await?;
         self.store.commit(batch).await?;
         self.peers.insert(peer);

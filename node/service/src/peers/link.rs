@@ -9,6 +9,7 @@ use eads_domain::receipt::SignedReceipts;
 use futures::stream::BoxStream;
 
 use crate::sync::{SyncBatch, SyncCursor};
+use crate::trust::HeldCheckpoint;
 
 /// Why a peer did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,13 @@ pub trait PeerLink: Send + Sync {
     fn moved(&self, _peer: MemberId) -> u64 {
         0
     }
+
+    /// Tells the peer which checkpoints are held here, and returns which it holds.
+    async fn exchange_checkpoints(
+        &self,
+        peer: MemberId,
+        held: Vec<HeldCheckpoint>,
+    ) -> Result<Vec<HeldCheckpoint>, LinkError>;
 
     /// Cuts every connection with the peer, in both directions, at once.
     fn cut(&self, peer: MemberId);

@@ -1,6 +1,7 @@
 //! The peers of this member: their cards, their state, the agreement with each, and how they are reached.
 
 mod ceremony;
+mod freeze;
 mod link;
 mod status;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use ceremony::{Acceptance, Candidate};
+pub use freeze::ProofExport;
 pub use link::{LinkError, LinkFailure, PeerLink};
 pub use status::{PeerStatus, PeerView};
 

@@ -13,6 +13,7 @@ use crate::error::ServiceError;
 use crate::node::Node;
 use crate::pages::Pages;
 use crate::rows::{self, Followed, Holding};
+use crate::trust::Cosigned;
 
 /// The connection with one peer.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,8 @@ pub struct PeerView {
     pub awaiting_receipt: u64,
     /// Receipts of ours that it has not taken.
     pub owed_receipts: u64,
+    /// The own register as it cosigned it last.
+    pub cosigned: Option<Cosigned>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,7 @@ impl Node {
                 followed,
                 awaiting_receipt: awaiting.get(&member).copied().unwrap_or_default(),
                 owed_receipts: owed as u64,
+                cosigned: rows::get(&*self.store, area::COSIGNED, member.as_bytes()).await?,
                 peer,
             });
         }

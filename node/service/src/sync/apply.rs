@@ -13,7 +13,7 @@ use super::{SyncBatch, SyncCursor};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::peers::Peer;
+use crate::peers::{Peer, PeerState};
 use crate::rows::{self, Followed};
 
 /// Leaves of one row: 4,096 bytes.
@@ -64,6 +64,9 @@ impl Node {
         if batch.leaves.len() > MAX_LEAVES || batch.urgent.len() + batch.deliveries.len() > MAX_DELIVERIES {
             return Err(ServiceError::peer("SYNC_BATCH_TOO_LARGE", "a batch carries more than the protocol allows"));
         }
+        if peer.state == PeerState::Frozen {
+            return self.apply_protective(&peer, batch).await;
+        }
         let mut applied = Applied { leaves: batch.leaves.len(), ..Applied::default() };
         let SyncBatch { urgent, urgent_checkpoint, first_index, leaves, checkpoint, consistency, deliveries, .. } =
             batch;
@@ -74,7 +77,10 @@ impl Node {
             rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
         let before = (followed.register_cursor, followed.delivery_cursor, followed.checkpoint.clone());
         if !checkpoint.is_empty() {
-            self.advance(&peer, &mut followed, first_index, &leaves, &checkpoint, &consistency)?;
+            let advanced = self.advance(&peer, &mut followed, first_index, &leaves, &checkpoint, &consistency);
+            if let Err(error) = advanced {
+                return Err(self.distrust(&peer, &checkpoint, &consistency, error).await);
+            }
         } else if !leaves.is_empty() {
             return Err(ServiceError::peer("CHECKPOINT_MISSING", "leaves came without a checkpoint"));
         }
@@ -98,7 +104,11 @@ impl Node {
         // The cursor row goes with the first transaction; those for further deliveries move it on.
         followed.delivery_cursor = before.1;
         if before.2 != followed.checkpoint || !leaves.is_empty() || !verified.is_empty() {
+            let size = followed.register_cursor;
             self.apply_deliveries(&peer, write, followed, verified).await?;
+            if size != before.0 {
+                self.advanced(&peer, size).await?;
+            }
         }
         Ok(applied)
     }
@@ -133,7 +143,11 @@ impl Node {
     }
 
     /// Verifies signatures and openings away from the runtime's threads.
-    async fn verify_all(&self, peer: &Arc<Peer>, all: Vec<super::Delivery>) -> Result<Vec<Verified>, ServiceError> {
+    pub(super) async fn verify_all(
+        &self,
+        peer: &Arc<Peer>,
+        all: Vec<super::Delivery>,
+    ) -> Result<Vec<Verified>, ServiceError> {
         if all.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,6 +172,7 @@ impl Node {
     ) -> Result<(), ServiceError> {
         let card = peer.card.card();
         let signed = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
+            .and_then(|signed| signed.keeping(&card.signing_key, &[]))
             .map_err(ServiceError::from_peer)?;
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let mut frontier = frontier(followed)?;

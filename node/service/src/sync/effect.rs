@@ -17,7 +17,7 @@ use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::Referred;
-use crate::peers::Peer;
+use crate::peers::{Peer, PeerState};
 use crate::rows::{self, Answered, HeldDecision, HeldNotice, Key, Mark, OwnersState, PurgeJob};
 use crate::search::Searchable;
 
@@ -51,7 +51,12 @@ impl Node {
         let Some(word) = word else { return Ok(Effect::default()) };
         let key = area::member_number(origin, index);
         let answered: Option<Answered> = rows::get(&*self.store, area::ANSWERED, &key).await?;
-        if let Some(answered) = answered.filter(|answered| answered.sequence >= sequence) {
+        // What protects people is never taken for a repetition of something else: a register that has forked has
+        // two entries at one index.
+        let digest = word.statement.digest();
+        let protects = peer.state == PeerState::Frozen && word.statement.payload().action.is_protective();
+        let repeats = |answered: &Answered| answered.sequence >= sequence && (!protects || answered.digest == digest);
+        if let Some(answered) = answered.filter(repeats) {
             self.owe_again(batch, origin, index, &answered)?;
             return Ok(Effect { receipts: true, ..Effect::default() });
         }

@@ -30,6 +30,9 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     workers.spawn(expire(node.clone(), stop.clone()));
     workers.spawn(keep_audit(node.clone(), stop.clone()));
     workers.spawn(tell_refusals(node.clone(), stop.clone()));
+    if let Err(error) = node.recall_witnessed().await {
+        tracing::error!(code = %error.code(), "what other members hold cannot be read: {error}");
+    }
     let mut changed = node.peers().watch();
     let mut followed: BTreeMap<MemberId, CancellationToken> = BTreeMap::new();
     loop {
@@ -40,6 +43,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
                 let token = stop.child_token();
                 workers.spawn(follow(node.clone(), member, token.clone()));
                 workers.spawn(post(node.clone(), member, token.clone()));
+                workers.spawn(exchange(node.clone(), member, token.clone()));
                 followed.insert(member, token);
             }
         }
@@ -143,6 +147,9 @@ impl Node {
             }
             self.alarms.clear(&format!("SYNC:{peer}"));
             backoff.reset();
+            if !self.peers.status(peer).connected {
+                self.trust.exchange_soon();
+            }
             self.peers.note(peer, |status| {
                 status.connected = true;
                 status.last_heard = Some(now);
@@ -208,6 +215,25 @@ async fn post(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
                     tracing::error!(%peer, code = %error.code(), "receipts cannot be written: {error}");
                     backoff.pause().await;
                 }
+            }
+        }
+    })
+    .await;
+}
+
+/// Compares checkpoints with a peer: when one has moved on, and now and then.
+async fn exchange(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
+    until(&stop, async {
+        let mut due = node.trust.exchange_due();
+        loop {
+            due.mark_unchanged();
+            if let Err(error) = node.exchange_with(peer).await {
+                tracing::debug!(%peer, "checkpoints were not exchanged: {error}");
+            }
+            tokio::time::sleep(node.limits.exchange_gap).await;
+            tokio::select! {
+                _ = due.changed() => {}
+                () = tokio::time::sleep(node.limits.exchange_interval) => {}
             }
         }
     })

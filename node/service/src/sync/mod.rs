@@ -8,6 +8,7 @@ mod batch;
 mod collect;
 mod effect;
 mod follow;
+mod frozen;
 mod owe;
 mod pace;
 mod serve;

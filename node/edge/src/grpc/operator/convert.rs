@@ -49,6 +49,11 @@ pub(super) fn text(field: &'static str, text: &str) -> Result<Option<String>, St
     Ok(Some(text).filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
+/// Why something is done, which must be said.
+pub(super) fn reason(given: &str) -> Result<String, Status> {
+    text("the reason", given)?.ok_or_else(|| invalid("REASON_REQUIRED", "say why, for the audit log"))
+}
+
 /// 16 bytes, or none.
 pub(super) fn request_id(bytes: &[u8]) -> Result<Option<RequestId>, Status> {
     if bytes.is_empty() {
@@ -115,6 +120,8 @@ pub(super) fn peer(view: &PeerView) -> v1::PeerStatus {
         card_sequence: card.sequence,
         awaiting_receipt: view.awaiting_receipt,
         owed_receipts: view.owed_receipts,
+        cosigned_size: view.cosigned.as_ref().map_or(0, |cosigned| cosigned.size),
+        cosigned_at: view.cosigned.as_ref().map_or(0, |cosigned| cosigned.at.as_unix()),
     }
 }
 

@@ -33,6 +33,8 @@ impl NodeService for OperatorApi {
             alarms: status.alarms,
             sequencing: "open".to_owned(),
             unrecovered: 0,
+            unrecovered_entries: Vec::new(),
+            recalled: Vec::new(),
         }))
     }
 

@@ -82,16 +82,25 @@ impl PeeringService for OperatorApi {
 
     async fn unfreeze_peer(
         &self,
-        _request: Request<v1::UnfreezePeerRequest>,
+        request: Request<v1::UnfreezePeerRequest>,
     ) -> Result<Response<v1::UnfreezePeerResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let (call, message) = self.admit("UnfreezePeer", request).await?;
+        let member = convert::member(&message.member)?;
+        let reason = convert::reason(&message.reason)?;
+        let node = self.node.clone();
+        let unfrozen = finish(async move { node.unfreeze_peer(&call, member, &reason).await }).await?;
+        Ok(Response::new(v1::UnfreezePeerResponse { unfrozen }))
     }
 
     async fn export_proof(
         &self,
-        _request: Request<v1::ExportProofRequest>,
+        request: Request<v1::ExportProofRequest>,
     ) -> Result<Response<v1::ExportProofResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let (call, message) = self.admit("ExportProof", request).await?;
+        let member = convert::member(&message.member)?;
+        let node = self.node.clone();
+        let proof = finish(async move { node.export_proof(&call, member).await }).await?;
+        Ok(Response::new(v1::ExportProofResponse { file: proof.file }))
     }
 
     async fn export_sync(
