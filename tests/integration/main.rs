@@ -11,6 +11,7 @@ mod four_eyes;
 mod freeze;
 mod hostile;
 mod identity;
+mod imports;
 mod kill;
 mod life;
 mod outbound;

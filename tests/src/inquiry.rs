@@ -71,24 +71,40 @@ impl Member {
         let options = v1::ImportRecordsOptions {
             format: "csv".to_owned(),
             source: source.to_owned(),
+            ..v1::ImportRecordsOptions::default()
+        };
+        self.import_file("issuer", options, file.as_bytes()).await
+    }
+
+    /// Imports a file of records as an officer with this role. The last report, with all rejections and differences.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn import_file(
+        &self,
+        role: &str,
+        options: v1::ImportRecordsOptions,
+        file: &[u8],
+    ) -> Result<v1::ImportRecordsResponse, Status> {
+        let options = v1::ImportRecordsOptions {
             total_bytes: file.len() as u64,
-            file_digest: eads_domain::encode::sha256(file.as_bytes()).as_bytes().to_vec(),
-            ..Default::default()
+            file_digest: eads_domain::encode::sha256(file).as_bytes().to_vec(),
+            ..options
         };
         let mut parts = vec![v1::import_records_request::Part::Options(options)];
-        parts.extend(
-            file.as_bytes().chunks(16 * 1024).map(|chunk| v1::import_records_request::Part::Chunk(chunk.to_vec())),
-        );
+        parts.extend(file.chunks(16 * 1024).map(|chunk| v1::import_records_request::Part::Chunk(chunk.to_vec())));
         let messages = parts.into_iter().map(|part| v1::ImportRecordsRequest { part: Some(part) });
-        let issuer = self.operator("issuer");
-        let mut reports = issuer.records().import_records(futures::stream::iter(messages)).await?.into_inner();
-        let (mut last, mut rejected, mut resumed) = (None, Vec::new(), 0);
+        let operator = self.operator(role);
+        let mut reports = operator.records().import_records(futures::stream::iter(messages)).await?.into_inner();
+        let (mut last, mut resumed) = (None, 0);
+        let (mut rejected, mut differences) = (Vec::new(), Vec::new());
         while let Some(mut report) = reports.message().await? {
             rejected.append(&mut report.rejected);
+            differences.append(&mut report.differences);
             resumed = resumed.max(report.resume_at);
             last = Some(report);
         }
         let last = last.ok_or_else(|| Status::internal("no report"))?;
-        Ok(v1::ImportRecordsResponse { rejected, resume_at: resumed, ..last })
+        Ok(v1::ImportRecordsResponse { rejected, differences, resume_at: resumed, ..last })
     }
 }

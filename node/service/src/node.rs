@@ -79,6 +79,8 @@ pub struct Node {
     pub(crate) applying: crate::sync::Applying,
     pub(crate) dialled: crate::sync::Dialled,
     pub(crate) trust: crate::trust::Trust,
+    /// One file of a source at a time.
+    pub(crate) importing: crate::records::Importing,
 }
 
 impl Node {
@@ -117,6 +119,7 @@ impl Node {
             applying: crate::sync::Applying::default(),
             dialled: crate::sync::Dialled::default(),
             trust: crate::trust::Trust::default(),
+            importing: crate::records::Importing::default(),
         };
         node.fill_indexes().await?;
         Ok(Arc::new(node))

@@ -319,6 +319,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Only of the engine: a key that is not there is no error.
     async fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The values of many keys of one area, in the order of the keys: as many calls of [`Store::get`], which an
+    /// engine may answer for less. Not one state: commits may fall between the reads.
+    ///
+    /// # Errors
+    /// Only of the engine; then none is given.
+    async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(area, key).await?);
+        }
+        Ok(found)
+    }
+
     /// Rows in key order; keys come back without their area. Fewer rows than the limit mean that there are no more.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use crate::node::{self, Node};
 use crate::output::{Page, Tone, bytes, plural};
 
 /// How much of the file one message carries.
-const CHUNK_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 /// How many messages may wait; the node's own pace decides the rest.
 const WAITING_CHUNKS: usize = 8;
 /// How many rejections the page lists itself.
@@ -35,7 +35,7 @@ const LISTED_REJECTIONS: usize = 10;
 pub(crate) struct Options {
     /// The file.
     file: PathBuf,
-    /// Its format; without it the extension says (.csv, .jsonl, .ndjson).
+    /// Its format; without it the extension says (.csv, .jsonl, .ndjson, .xlsx).
     #[arg(long, value_enum)]
     format: Option<RecordFormat>,
     /// Which column is which field, TOML; without it columns carry the names of the slot table.
@@ -44,6 +44,22 @@ pub(crate) struct Options {
     /// The name of the source; keys are unique within it.
     #[arg(long, value_name = "NAME")]
     source: String,
+    /// Its encoding: utf-8, utf-16le, utf-16be, windows-874, windows-1258, tcvn3, windows-1252. Without it the node
+    /// finds out, or refuses to guess.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    encoding: String,
+    /// The sheet of a workbook, by its name; the first one without it.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    sheet: String,
+    /// The file is everything that the source has: records that are not in it are retired, once all of it is read.
+    #[arg(long)]
+    snapshot: bool,
+    /// Show what would change, by key and field, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Retire even if more than a tenth of the source's records would go; administrators only.
+    #[arg(long, requires = "snapshot")]
+    override_guard: bool,
     /// Write the lines that were not taken to this CSV file: line, key, code, reason.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -56,6 +72,8 @@ pub(crate) enum RecordFormat {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// A workbook.
+    Xlsx,
 }
 
 /// The JSON of a finished import.
@@ -67,7 +85,18 @@ struct ImportView {
     inserted: u64,
     changed: u64,
     unchanged: u64,
+    /// Records that vanished at their source.
+    retired: u64,
     rejected: u64,
+    /// Nothing was changed: the counts say what would be.
+    dry_run: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    encoding: String,
+    /// Of a dry run: the first thousand records that would change, by key and field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<String>,
+    #[serde(skip)]
+    snapshot: bool,
     #[serde(skip)]
     first_rejections: Vec<String>,
 }
@@ -76,7 +105,7 @@ impl Options {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let format = self.format.or_else(|| guess(&self.file)).ok_or_else(|| {
             CliError::new("RECORD_FORMAT_UNKNOWN", Exit::BadInput, "the file's name does not say its format")
-                .with_hint("say it with --format csv or --format jsonl")
+                .with_hint("say it with --format csv, --format jsonl or --format xlsx")
         })?;
         let mapping = self.mapping.as_deref().map(files::read_text).transpose()?.unwrap_or_default();
         let (digest, total) = digest(&self.file).await?;
@@ -87,7 +116,11 @@ impl Options {
             source: self.source.clone(),
             total_bytes: total,
             file_digest: digest,
-            ..Default::default()
+            encoding: self.encoding.clone(),
+            sheet: self.sheet.clone(),
+            snapshot: self.snapshot,
+            override_guard: self.override_guard,
+            dry_run: self.dry_run,
         };
         let view = self.stream(options, total, &node, context).await?;
         context.out.emit(&view, |page| view.show(page, self.rejects.as_deref()))?;
@@ -118,7 +151,14 @@ impl Options {
         }
         let bar = bar(context, total, resumed_at);
         let sending = tokio::spawn(send(self.file.clone(), sender));
-        let mut view = ImportView { source: self.source.clone(), bytes: total, resumed_at, ..ImportView::default() };
+        let mut view = ImportView {
+            source: self.source.clone(),
+            bytes: total,
+            resumed_at,
+            dry_run: self.dry_run,
+            snapshot: self.snapshot,
+            ..ImportView::default()
+        };
         let followed = follow(first, &mut progress, node.timeout(), &bar, rejects.as_mut(), &mut view).await;
         bar.finish_and_clear();
         if followed.is_err() && !sending.is_finished() {
@@ -141,6 +181,7 @@ impl RecordFormat {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::Xlsx => "xlsx",
         }
     }
 }
@@ -171,7 +212,13 @@ async fn follow(
             rejects.keep()?;
         }
         (view.inserted, view.changed, view.unchanged) = (report.inserted, report.changed, report.unchanged);
-        bar.set_message(format!("{} rejected", view.rejected));
+        view.retired = report.retired;
+        view.differences.append(&mut report.differences);
+        if !report.encoding.is_empty() {
+            view.encoding = std::mem::take(&mut report.encoding);
+        }
+        let records = view.inserted + view.changed + view.unchanged;
+        bar.set_message(format!("{records} records, {} rejected", view.rejected));
         if report.done {
             return Ok(());
         }
@@ -215,6 +262,7 @@ async fn digest(path: &Path) -> Result<(Vec<u8>, u64), FileError> {
 fn guess(path: &Path) -> Option<RecordFormat> {
     match path.extension()?.to_ascii_lowercase().to_str()? {
         "csv" => Some(RecordFormat::Csv),
+        "xlsx" | "xlsm" => Some(RecordFormat::Xlsx),
         "jsonl" | "ndjson" => Some(RecordFormat::Jsonl),
         _ => None,
     }
@@ -248,9 +296,18 @@ impl ImportView {
         if self.resumed_at > 0 {
             page.field("resumed at", &bytes(self.resumed_at));
         }
+        if !self.encoding.is_empty() && self.encoding != "utf-8" {
+            page.field("encoding", &self.encoding);
+        }
+        if self.dry_run {
+            page.line("Nothing was changed. What would be:");
+        }
         page.field("inserted", &self.inserted.to_string());
         page.field("changed", &self.changed.to_string());
         page.field("unchanged", &self.unchanged.to_string());
+        if self.snapshot {
+            page.field("retired", &self.retired.to_string());
+        }
         let tone = if self.rejected == 0 { Tone::Good } else { Tone::Caution };
         page.toned_field("rejected", &self.rejected.to_string(), tone);
         match (self.rejected, rejects) {
@@ -268,6 +325,17 @@ impl ImportView {
                 page.line("Write all of them to a file with --rejects FILE");
             }
         }
+        if !self.differences.is_empty() {
+            page.gap();
+            for line in &self.differences {
+                page.line(line);
+            }
+            let all = self.inserted + self.changed + self.retired;
+            let more = all.saturating_sub(self.differences.len() as u64);
+            if more > 0 {
+                page.line(&format!("and {}", plural(more, "more", "more")));
+            }
+        }
     }
 }
 
@@ -279,7 +347,8 @@ mod tests {
     fn the_extension_says_the_format() {
         assert_eq!(guess(Path::new("persons.CSV")), Some(RecordFormat::Csv));
         assert_eq!(guess(Path::new("persons.ndjson")), Some(RecordFormat::Jsonl));
-        assert_eq!(guess(Path::new("persons.xlsx")), None);
+        assert_eq!(guess(Path::new("persons.xlsx")), Some(RecordFormat::Xlsx));
+        assert_eq!(guess(Path::new("persons.xls")), None);
         assert_eq!(guess(Path::new("persons")), None);
     }
 }

@@ -18,8 +18,8 @@ use crate::output::Page;
 /// `eads record`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Options {
-    /// Loads a CSV or JSON Lines file; an interrupted run of the same file goes on where it stopped.
-    Import(import::Options),
+    /// Loads a file of CSV, JSON Lines or a workbook; an interrupted run of the same file goes on where it stopped.
+    Import(Box<import::Options>),
     /// Shows one record of this node, by the handle that a hit names.
     Show(ShowOptions),
 }

@@ -8,6 +8,7 @@ use eads_domain::code::{Code, Coded as _};
 use eads_domain::slot::{Part, Scalar, SearchRole, Shape, SlotSpec};
 use eads_domain::value::{InvalidDate, PartialDate, Value};
 use serde_json::Value as Json;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use super::mapping::{Calendar, DateFormat, Style};
 
@@ -41,11 +42,14 @@ pub(super) fn read_text(
     today: Option<PartialDate>,
 ) -> Result<Value, Problem> {
     let reader = Reader { spec, style, today };
-    let written = written.trim();
+    // Words of the mapping are met by those of the file, however either composes its letters.
+    let composed: std::borrow::Cow<'_, str> =
+        if is_nfc(written) { written.into() } else { written.nfc().collect::<String>().into() };
+    let written = composed.trim();
     if written.is_empty() {
         return Ok(Value::Absent);
     }
-    if style.unknown_words.contains(&written.to_lowercase()) {
+    if !style.unknown_words.is_empty() && style.unknown_words.contains(&written.to_lowercase()) {
         return Ok(Value::Unknown);
     }
     let items = || written.split(style.list_separator).map(str::trim).filter(|item| !item.is_empty());

@@ -1,4 +1,5 @@
-//! National records from CSV (RFC 4180): UTF-8 with or without a byte order mark, one header line.
+//! National records from CSV (RFC 4180): UTF-8 with or without a byte order mark, one header line. What else a file
+//! may be written in is decoded [before](super::encoding).
 //!
 //! The file is pushed in chunks of any size. Quoted fields may hold line ends; blank lines are skipped; a line
 //! that cannot be read costs that line only ([`Rejection`]). What stops a run is a header
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 
 use eads_domain::record::Record;
 use eads_domain::slot::SlotSpec;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::cell::{Problem, read_text};
 use super::mapping::Meaning;
@@ -70,32 +72,41 @@ impl CsvImporter {
 }
 
 /// What each column means.
-struct Header {
-    columns: Vec<Meaning>,
+pub(super) struct Header {
+    pub(super) columns: Vec<Meaning>,
 }
 
 impl Header {
     fn read(piece: &Piece, mapping: &Mapping) -> Result<Self, ImportError> {
         let Content::Record(bytes) = &piece.content else { return Err(ImportError::HeaderUnreadable) };
         let record = fields(bytes, mapping.delimiter).ok_or(ImportError::HeaderUnreadable)?;
+        let names: Vec<&str> =
+            record.iter().map(std::str::from_utf8).collect::<Result<_, _>>().map_err(|_| ImportError::HeaderUnreadable)?;
+        Self::of_names(names.into_iter(), mapping)
+    }
+
+    /// What columns of these names mean.
+    pub(super) fn of_names<'a>(given: impl Iterator<Item = &'a str>, mapping: &Mapping) -> Result<Self, ImportError> {
         let mut names = BTreeSet::new();
         let mut filled = BTreeSet::new();
-        let mut columns = Vec::with_capacity(record.len());
-        for name in &record {
-            let name = std::str::from_utf8(name).map_err(|_| ImportError::HeaderUnreadable)?.trim();
+        let mut columns = Vec::new();
+        for name in given {
+            let name: String = name.trim().nfc().collect();
             let column = || name.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
-            if !names.insert(name) {
-                return Err(ImportError::ColumnTwice { column: column() });
-            }
-            let meaning = mapping.meaning(name).ok_or_else(|| ImportError::ColumnUnknown { column: column() })?;
+            let meaning = mapping.meaning(&name).ok_or_else(|| ImportError::ColumnUnknown { column: column() })?;
             if let Meaning::Field(spec) = meaning
                 && !filled.insert(spec.number)
+                && !names.contains(&name)
             {
                 return Err(ImportError::FieldTwice { field: spec.name.clone() });
             }
+            let shown = column();
+            if !names.insert(name) {
+                return Err(ImportError::ColumnTwice { column: shown });
+            }
             columns.push(meaning);
         }
-        if let Some(missing) = mapping.expected_columns().find(|column| !names.contains(column)) {
+        if let Some(missing) = mapping.expected_columns().find(|column| !names.contains(*column)) {
             return Err(ImportError::ColumnMissing { column: missing.to_owned() });
         }
         let constant = |number| mapping.constants.iter().any(|(constant, _)| *constant == number);

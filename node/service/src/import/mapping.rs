@@ -35,6 +35,7 @@ use eads_domain::slot::{SlotNumber, SlotSpec};
 use eads_domain::subject::SubjectType;
 use eads_domain::value::Value;
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A mapping that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +172,8 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] for the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, MappingError> {
-        let raw: Raw = toml::from_str(text).map_err(|error| MappingError::Syntax(error.to_string()))?;
+        let text: String = text.nfc().collect();
+        let raw: Raw = toml::from_str(&text).map_err(|error| MappingError::Syntax(error.to_string()))?;
         let subject = raw.subject;
         let field = |place, name: &str| {
             Record::field(subject, name).ok_or_else(|| MappingError::FieldUnknown {

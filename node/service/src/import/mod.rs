@@ -1,4 +1,5 @@
-//! Bringing data in: national records from CSV or JSON Lines, and the Security Council's consolidated list.
+//! Bringing data in: national records from CSV, JSON Lines or workbooks, in the encodings of the region, and the
+//! Security Council's consolidated list.
 //!
 //! Promises: every line of a file comes out once, as a record or as a [`Rejection`] that names line, code and
 //! reason; one bad line never stops a run; memory stays bounded whatever the file holds; and a run that was
@@ -7,6 +8,8 @@
 
 mod cell;
 pub mod csv;
+pub mod encoding;
+mod file;
 pub mod jsonl;
 pub mod mapping;
 mod run;
@@ -14,12 +17,16 @@ mod split;
 #[cfg(test)]
 mod tests;
 pub mod un_list;
+mod workbook;
+pub mod xml;
 
 use eads_domain::clock::Timestamp;
 use eads_domain::code::{Code, Coded, Fault};
 use eads_domain::record::Record;
 
 pub use self::csv::CsvImporter;
+pub use self::encoding::Encoding;
+pub use self::file::{FileFormat, FileImporter};
 pub use self::jsonl::JsonLinesImporter;
 pub use self::mapping::{Calendar, DateFormat, Mapping, MappingError};
 
@@ -42,7 +49,8 @@ pub struct Rejection {
 /// What became of one record of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// How many bytes of the file have been dealt with when this has been; where a later run continues.
+    /// How many bytes of the file, as UTF-8, have been dealt with when this has been (of a workbook: how many rows);
+    /// where a later run continues.
     pub byte_end: u64,
     /// The line where the record begins, from 1.
     pub line: u64,
@@ -50,7 +58,7 @@ pub struct Parsed {
     pub outcome: Result<Record, Rejection>,
 }
 
-/// How to read a file.
+/// How to read a file once it is text.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// What the columns mean.
@@ -68,8 +76,8 @@ pub enum ImportError {
     /// No header line.
     #[error("the file has no header line with the names of its columns")]
     HeaderMissing,
-    /// A header that is not UTF-8, or too long, or has an unclosed quotation mark.
-    #[error("the header line cannot be read: it must be UTF-8, at most 256 KiB, with quotation marks in pairs")]
+    /// A header that is no text, or too long, or has an unclosed quotation mark.
+    #[error("the header line cannot be read: it must be text, at most 256 KiB, with quotation marks in pairs")]
     HeaderUnreadable,
     /// The same column name twice.
     #[error("the header has the column \"{column}\" twice")]
@@ -95,6 +103,25 @@ pub enum ImportError {
         /// Its name.
         field: String,
     },
+    /// Text whose encoding cannot be told.
+    #[error(
+        "the file's encoding is not certain: it could be {}; name it with --encoding",
+        candidates.iter().map(|encoding| encoding.as_str()).collect::<Vec<_>>().join(", ")
+    )]
+    EncodingUncertain {
+        /// In which it could be.
+        candidates: Vec<Encoding>,
+    },
+    /// A workbook that cannot be read.
+    #[error("{place}: {what}")]
+    Workbook {
+        /// The error's code.
+        code: &'static str,
+        /// Sheet and cell, as far as they are known.
+        place: String,
+        /// What is wrong; repeats no value of the file.
+        what: &'static str,
+    },
 }
 
 impl Coded for ImportError {
@@ -106,6 +133,8 @@ impl Coded for ImportError {
             Self::ColumnUnknown { .. } => "IMPORT_COLUMN_UNKNOWN",
             Self::ColumnMissing { .. } => "IMPORT_COLUMN_MISSING",
             Self::FieldTwice { .. } => "IMPORT_FIELD_TWICE",
+            Self::EncodingUncertain { .. } => "ENCODING_UNCERTAIN",
+            Self::Workbook { code, .. } => code,
         })
     }
 

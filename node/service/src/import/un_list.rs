@@ -10,7 +10,6 @@ mod countries;
 mod entry;
 #[cfg(test)]
 mod tests;
-pub mod xml;
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -21,10 +20,10 @@ pub use content::{content_digest, to_content};
 pub use entry::{
     AliasQuality, UnAlias, UnBirthDate, UnCountry, UnDocument, UnDocumentType, UnEntry, UnKind, UnPlace, Warning,
 };
-pub use xml::XmlError;
+pub use super::xml::XmlError;
 
 use crate::import::Rejection;
-use xml::{Step, XmlReader};
+use super::xml::{Step, XmlReader};
 
 /// The most entries a file may hold; the list has about a thousand.
 pub const MAX_ENTRIES: usize = 100_000;

@@ -12,6 +12,7 @@ use eads_domain::query::HitField;
 use eads_domain::record::Record;
 use eads_store::vault::Sealed;
 
+pub(crate) use import::Importing;
 pub use import::{Progress, RecordFormat, RecordImport, RecordImportOptions};
 
 use crate::area;

@@ -85,6 +85,11 @@ impl Indexes {
         self.records.upsert(&entry);
     }
 
+    /// `key` is the key of the record's row.
+    pub(crate) fn remove_record(&self, key: [u8; 16]) {
+        self.records.remove(EntryId::from_bytes(key));
+    }
+
     pub(super) fn held(&self) -> Vec<(MemberId, Arc<Index>)> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.iter().map(|(origin, index)| (*origin, index.clone())).collect()

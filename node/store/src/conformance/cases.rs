@@ -62,6 +62,16 @@ pub(super) async fn a_committed_row_is_visible_at_once(subject: Subject) {
     assert!(rows(store, Scan::new(A, 9)).await.is_empty());
 }
 
+pub(super) async fn many_keys_are_read_in_their_order(subject: Subject) {
+    let store = &*subject.store;
+    put(store, A, &[(b"1", b"one"), (b"2", b"two")]).await;
+    put(store, B, &[(b"3", b"of another area")]).await;
+    let keys = [b"2".to_vec(), b"3".to_vec(), b"1".to_vec(), b"2".to_vec()];
+    let found = store.get_many(A, &keys).await.expect("a get of many succeeds");
+    assert_eq!(found, [Some(b"two".to_vec()), None, Some(b"one".to_vec()), Some(b"two".to_vec())]);
+    assert_eq!(store.get_many(A, &[]).await.expect("none is no error"), Vec::<Option<Vec<u8>>>::new());
+}
+
 pub(super) async fn empty_keys_and_values_are_rows(subject: Subject) {
     let store = &*subject.store;
     put(store, A, &[(b"", b""), (b"\0", b"x")]).await;

@@ -261,6 +261,11 @@ impl Store for EmbeddedStore {
         blocking(move || view.get(area, &key)).await
     }
 
+    async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let (view, keys) = (Arc::clone(&self.view), keys.to_vec());
+        blocking(move || keys.iter().map(|key| view.get(area, key)).collect()).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
         let view = Arc::clone(&self.view);
         blocking(move || view.scan(&scan)).await

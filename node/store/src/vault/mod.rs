@@ -9,6 +9,7 @@
 //! stand in the clear. Identifiers of persons enter keys as [`KeyTree::mac`] only.
 
 mod error;
+mod many;
 mod row;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use error::VaultError;
+pub use many::Held;
 use row::{Binding, Header};
 
 use crate::keys::{KeySlot, KeyTree, Opened};

@@ -255,3 +255,30 @@ async fn the_longest_keys_of_long_values_fit_the_store() {
     house.vault.put(&mut batch, NOTICES, &[b'k'; MAX_PARTED_KEY_BYTES + 1], slot, 7, &pattern(9_000)).unwrap();
     assert_eq!(house.vault.store().commit(batch).await.unwrap_err().code().as_str(), "STORE_KEY_TOO_LARGE");
 }
+
+#[tokio::test]
+async fn many_values_are_read_at_once_and_written_over_without_leftovers() {
+    let house = house();
+    let long = vec![7; 3 * PART_BYTES];
+    let first = house.put(RECORDS, b"long", &long).await;
+    house.put(RECORDS, b"short", b"short").await;
+    let keys = [b"short".to_vec(), b"none".to_vec(), b"long".to_vec()];
+    let found = house.vault.get_many(RECORDS, &keys).await.unwrap();
+    let plain = |held: &Option<Held>| match held.as_ref().map(|held| &held.value) {
+        Some(Sealed::Plain { bytes, .. }) => Some(bytes.to_vec()),
+        _ => None,
+    };
+    assert_eq!(found.iter().map(plain).collect::<Vec<_>>(), [Some(b"short".to_vec()), None, Some(long)]);
+    let held = found[2].as_ref().unwrap();
+    assert_eq!(held.slot, first);
+    let slot = house.vault.keys().allocate().unwrap();
+    let mut batch = Batch::new();
+    house.vault.put_over(&mut batch, RECORDS, b"long", slot, 7, b"now short", held).unwrap();
+    house.commit(batch).await;
+    assert!(house.vault.store().scan(Scan::new(PARTS, 10)).await.unwrap().is_empty());
+    let found = house.vault.get_many(RECORDS, &keys[2..]).await.unwrap();
+    let mut batch = Batch::new();
+    Vault::delete_held(&mut batch, RECORDS, b"long", found[0].as_ref().unwrap());
+    house.commit(batch).await;
+    assert_eq!(house.vault.get(RECORDS, b"long").await.unwrap(), None);
+}

@@ -84,10 +84,21 @@ fn import_options(options: v1::ImportRecordsOptions) -> Result<RecordImportOptio
     let format = match options.format.as_str() {
         "csv" => RecordFormat::Csv,
         "jsonl" => RecordFormat::JsonLines,
-        _ => return Err(convert::invalid("IMPORT_FORMAT_UNKNOWN", "records are imported from csv or jsonl")),
+        "xlsx" => RecordFormat::Workbook,
+        _ => return Err(convert::invalid("IMPORT_FORMAT_UNKNOWN", "records are imported from csv, jsonl or xlsx")),
     };
     let file_digest = convert::digest(&options.file_digest)?;
-    Ok(RecordImportOptions { format, mapping: options.mapping, source: options.source, file_digest })
+    Ok(RecordImportOptions {
+        format,
+        mapping: options.mapping,
+        source: options.source,
+        file_digest,
+        encoding: options.encoding,
+        sheet: options.sheet,
+        snapshot: options.snapshot,
+        override_guard: options.override_guard,
+        dry_run: options.dry_run,
+    })
 }
 
 struct Reporting {
@@ -102,7 +113,7 @@ impl Reporting {
     }
 
     async fn tell_all(&self, progress: Progress, done: bool) -> bool {
-        for report in reports(progress, done) {
+        for report in reports(&progress, done) {
             if !self.tell(Ok(report)).await {
                 return false;
             }
@@ -118,7 +129,17 @@ async fn run(mut import: RecordImport, mut upload: RecordsUpload, reporting: &Re
     let begun = v1::ImportRecordsResponse { resume_at, bytes_done: resume_at, ..Default::default() };
     let mut told = reporting.tell(Ok(begun)).await;
     while told {
-        let chunk = match upload.chunk().await {
+        // What is under way may become durable while the caller takes its time.
+        let chunk = tokio::select! {
+            biased;
+            chunk = upload.chunk() => chunk,
+            landed = import.landed(), if import.is_under_way() => {
+                let progress = landed.map_err(|error| status(&error))?;
+                told = reporting.tell_all(progress, false).await;
+                continue;
+            }
+        };
+        let chunk = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(broken) => {
@@ -127,6 +148,9 @@ async fn run(mut import: RecordImport, mut upload: RecordsUpload, reporting: &Re
             }
         };
         let progress = import.push(&chunk).await.map_err(|error| status(&error))?;
+        told = reporting.tell_all(progress, false).await;
+    }
+    while told && let Some(progress) = import.advance().await.map_err(|error| status(&error))? {
         told = reporting.tell_all(progress, false).await;
     }
     if !told {
@@ -138,13 +162,15 @@ async fn run(mut import: RecordImport, mut upload: RecordsUpload, reporting: &Re
 }
 
 /// One report, or several where there are many rejections; only the last one says that the import is done.
-fn reports(progress: Progress, done: bool) -> Vec<v1::ImportRecordsResponse> {
+fn reports(progress: &Progress, done: bool) -> Vec<v1::ImportRecordsResponse> {
     let report = |rejected: &[Rejection]| v1::ImportRecordsResponse {
         bytes_done: progress.bytes_done,
         inserted: progress.inserted,
         changed: progress.changed,
         unchanged: progress.unchanged,
         rejected: rejected.iter().map(convert::rejection).collect(),
+        retired: progress.retired,
+        encoding: progress.encoding.map(|encoding| encoding.as_str().to_owned()).unwrap_or_default(),
         ..Default::default()
     };
     let mut all: Vec<_> = progress.rejected.chunks(REJECTIONS).map(report).collect();
@@ -153,6 +179,7 @@ fn reports(progress: Progress, done: bool) -> Vec<v1::ImportRecordsResponse> {
     }
     if let Some(last) = all.last_mut() {
         last.done = done;
+        last.differences.clone_from(&progress.differences);
     }
     all
 }
@@ -168,7 +195,7 @@ mod tests {
         let progress =
             |count| Progress { inserted: 3, rejected: (1..=count).map(rejected).collect(), ..Progress::default() };
         let shape = |count, done| {
-            let reports = reports(progress(count), done);
+            let reports = reports(&progress(count), done);
             assert!(reports.iter().all(|report| report.inserted == 3));
             reports.iter().map(|report| (report.rejected.len(), report.done)).collect::<Vec<_>>()
         };
@@ -183,9 +210,10 @@ mod tests {
             import_options(v1::ImportRecordsOptions { format: format.to_owned(), file_digest, ..Default::default() })
         };
         assert!(options("csv", Vec::new()).is_ok_and(|options| options.file_digest.is_none()));
+        assert!(options("xlsx", Vec::new()).is_ok());
         assert!(options("jsonl", vec![1; 32]).is_ok_and(|options| options.file_digest.is_some()));
         assert_eq!(
-            options("xlsx", Vec::new()).unwrap_err().metadata().get("eads-code").unwrap(),
+            options("xls", Vec::new()).unwrap_err().metadata().get("eads-code").unwrap(),
             "IMPORT_FORMAT_UNKNOWN"
         );
         assert_eq!(options("csv", vec![1; 31]).unwrap_err().metadata().get("eads-code").unwrap(), "DIGEST_INVALID");

@@ -7,7 +7,7 @@ use eads_domain::code::Code;
 use eads_domain::value::PartialDate;
 
 use super::countries;
-use super::xml::Element;
+use crate::import::xml::Element;
 use crate::import::Rejection;
 
 /// Person or entity.

@@ -2,15 +2,18 @@
 //!
 //! Promises: no document type, no entity but the five predefined ones and character references, at most
 //! [`MAX_DEPTH`] levels, [`MAX_TEXT`] bytes of text an element, [`MAX_MARKUP`] bytes of markup at a stretch,
-//! [`MAX_ELEMENTS`] elements in a subtree and [`MAX_FILE`] bytes in all. Memory stays within those bounds
-//! whatever the file holds. It does not validate against a schema and ignores attributes, comments and
+//! [`MAX_ELEMENTS`] elements in a subtree and [`MAX_FILE`] bytes in all, unless another bound is given. Memory stays
+//! within those bounds whatever the file holds. It does not validate against a schema and ignores comments and
 //! processing instructions.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use eads_domain::code::{Code, Coded, Fault};
 use quick_xml::errors::Error as QuickError;
+use quick_xml::XmlVersion;
 use quick_xml::events::Event;
+use quick_xml::events::attributes::Attributes;
 
 /// Levels of nesting, the root included.
 pub const MAX_DEPTH: usize = 32;
@@ -174,6 +177,10 @@ impl Element {
 pub(super) struct XmlReader<R> {
     quick: quick_xml::Reader<Counted<R>>,
     buffer: Vec<u8>,
+    /// The tag that was opened last, for its attributes.
+    tag: String,
+    /// The name of the element that was closed last.
+    closed: String,
     depth: usize,
     closed_root: bool,
 }
@@ -192,7 +199,7 @@ impl<R: BufRead> XmlReader<R> {
         config.check_end_names = true;
         config.allow_unmatched_ends = false;
         config.allow_dangling_amp = false;
-        Self { quick, buffer: Vec::new(), depth: 0, closed_root: false }
+        Self { quick, buffer: Vec::new(), tag: String::new(), closed: String::new(), depth: 0, closed_root: false }
     }
 
     /// The line that has been reached, from 1.
@@ -220,9 +227,14 @@ impl<R: BufRead> XmlReader<R> {
                     if self.depth > MAX_DEPTH {
                         return Err(XmlError::TooDeep { line });
                     }
-                    return Ok(Step::Open { name: tag.name().as_ref().to_owned(), line });
+                    let name = tag.name().as_ref().to_owned();
+                    self.tag.clear();
+                    self.tag.push_str(&tag);
+                    return Ok(Step::Open { name, line });
                 }
-                Event::End(_) => {
+                Event::End(tag) => {
+                    self.closed.clear();
+                    self.closed.push_str(tag.name().as_ref());
                     self.depth = self.depth.saturating_sub(1);
                     self.closed_root = self.depth == 0;
                     return Ok(Step::Close);
@@ -269,6 +281,24 @@ impl<R: BufRead> XmlReader<R> {
                 Event::Empty(_) | Event::Comment(_) | Event::PI(_) => {}
             }
         }
+    }
+
+    /// How many bytes of the document have been read.
+    pub(super) fn position(&self) -> u64 {
+        self.quick.get_ref().total
+    }
+
+    /// The name of the element that was closed last, prefix included.
+    pub(super) fn closed(&self) -> &str {
+        &self.closed
+    }
+
+    /// An attribute of the element that was opened last, by its name, prefix included.
+    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+        let end = self.tag.find(|c: char| c.is_ascii_whitespace()).unwrap_or(self.tag.len());
+        let mut attributes = Attributes::new(&self.tag, end);
+        let found = attributes.with_checks(false).flatten().find(|attribute| attribute.key.as_ref() == name)?;
+        found.normalized_value(XmlVersion::Implicit1_0).ok().map(Cow::into_owned)
     }
 
     /// The rest of an element that was just opened.
