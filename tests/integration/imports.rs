@@ -147,7 +147,10 @@ fn workbook(csv: &str) -> Vec<u8> {
             "xl/_rels/workbook.xml.rels",
             "<Relationships><Relationship Id=\"r1\" Target=\"worksheets/sheet1.xml\"/></Relationships>".to_owned(),
         ),
-        ("xl/styles.xml", "<styleSheet><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"14\"/></cellXfs></styleSheet>".to_owned()),
+        (
+            "xl/styles.xml",
+            "<styleSheet><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"14\"/></cellXfs></styleSheet>".to_owned(),
+        ),
         ("xl/worksheets/sheet1.xml", format!("<worksheet><sheetData>{rows}</sheetData></worksheet>")),
     ] {
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
@@ -206,8 +209,14 @@ async fn a_snapshot_retires_what_is_gone_and_a_dry_run_says_so_before() {
     assert_eq!((counts(&report), report.rejected.len()), ((1, 1, 194, 4), 1));
     let mut differences = report.differences.clone();
     differences.sort();
-    let expected =
-        ["changed R-000007: given-names", "new R-000900", "retired R-000000", "retired R-000001", "retired R-000002", "retired R-000004"];
+    let expected = [
+        "changed R-000007: given-names",
+        "new R-000900",
+        "retired R-000000",
+        "retired R-000001",
+        "retired R-000002",
+        "retired R-000004",
+    ];
     assert_eq!(differences, expected);
     assert_eq!(status(&my).await.records, 203, "a dry run changes nothing");
 
@@ -313,7 +322,8 @@ async fn a_node_that_dies_in_a_snapshot_retires_nothing_wrongly_and_finishes_it_
         federation.node_mut(member).expect("a node").kill().await.expect("it ran until now");
         let _ = running.await.expect("no panic");
         federation.node_mut(member).expect("a node").start().await.expect("it serves again");
-        let status = federation.operator(member, "issuer").expect("an issuer").get(&["status"]).await.expect("a status");
+        let status =
+            federation.operator(member, "issuer").expect("an issuer").get(&["status"]).await.expect("a status");
         let records = status["records"].as_u64().expect("a number") as usize;
         assert!(records >= RECORDS - GONE, "round {round}: {records} are left");
     }

@@ -18,7 +18,7 @@ use crate::output::Page;
 /// `eads record`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Options {
-    /// Loads a file of CSV, JSON Lines or a workbook; an interrupted run of the same file goes on where it stopped.
+    /// Loads a CSV, JSON Lines or XLSX file; an interrupted run of the same file goes on where it stopped.
     Import(Box<import::Options>),
     /// Shows one record of this node, by the handle that a hit names.
     Show(ShowOptions),

@@ -80,8 +80,11 @@ impl Header {
     fn read(piece: &Piece, mapping: &Mapping) -> Result<Self, ImportError> {
         let Content::Record(bytes) = &piece.content else { return Err(ImportError::HeaderUnreadable) };
         let record = fields(bytes, mapping.delimiter).ok_or(ImportError::HeaderUnreadable)?;
-        let names: Vec<&str> =
-            record.iter().map(std::str::from_utf8).collect::<Result<_, _>>().map_err(|_| ImportError::HeaderUnreadable)?;
+        let names: Vec<&str> = record
+            .iter()
+            .map(std::str::from_utf8)
+            .collect::<Result<_, _>>()
+            .map_err(|_| ImportError::HeaderUnreadable)?;
         Self::of_names(names.into_iter(), mapping)
     }
 

@@ -63,7 +63,16 @@ impl FileImporter {
             FileFormat::Workbook { sheet } => (Reader::Workbook(Box::new(WorkbookImporter::new(options, sheet))), None),
         };
         let (waiting, steps) = (VecDeque::new(), VecDeque::new());
-        Self { reader, text: TextDecoder::new(encoding), waiting, ended: false, file_bytes: 0, text_bytes: 0, steps, done: 0 }
+        Self {
+            reader,
+            text: TextDecoder::new(encoding),
+            waiting,
+            ended: false,
+            file_bytes: 0,
+            text_bytes: 0,
+            steps,
+            done: 0,
+        }
     }
 
     /// The encoding that is read, once it is known and where the format leaves it open.

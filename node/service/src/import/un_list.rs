@@ -16,14 +16,14 @@ use std::io::BufRead;
 
 use eads_domain::code::{Code, Coded, Fault};
 
+pub use super::xml::XmlError;
 pub use content::{content_digest, to_content};
 pub use entry::{
     AliasQuality, UnAlias, UnBirthDate, UnCountry, UnDocument, UnDocumentType, UnEntry, UnKind, UnPlace, Warning,
 };
-pub use super::xml::XmlError;
 
-use crate::import::Rejection;
 use super::xml::{Step, XmlReader};
+use crate::import::Rejection;
 
 /// The most entries a file may hold; the list has about a thousand.
 pub const MAX_ENTRIES: usize = 100_000;

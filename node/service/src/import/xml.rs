@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use eads_domain::code::{Code, Coded, Fault};
-use quick_xml::errors::Error as QuickError;
 use quick_xml::XmlVersion;
+use quick_xml::errors::Error as QuickError;
 use quick_xml::events::Event;
 use quick_xml::events::attributes::Attributes;
 

@@ -57,15 +57,8 @@ pub struct Undecided(pub Vec<Encoding>);
 
 impl Encoding {
     /// All, by their names.
-    pub const ALL: [Self; 7] = [
-        Self::Utf8,
-        Self::Utf16Le,
-        Self::Utf16Be,
-        Self::Windows874,
-        Self::Windows1258,
-        Self::Tcvn3,
-        Self::Windows1252,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Utf8, Self::Utf16Le, Self::Utf16Be, Self::Windows874, Self::Windows1258, Self::Tcvn3, Self::Windows1252];
 
     /// The name, as the options of an import give it.
     pub const fn as_str(self) -> &'static str {
@@ -241,7 +234,8 @@ impl TextDecoder {
         self.stage = Stage::Ascii;
         if let Some(encoding) = found {
             // The mark of UTF-8 is left to whoever cuts the text into records and counts bytes.
-            if let Some((Encoding::Utf16Le | Encoding::Utf16Be, length)) = marked.filter(|(mark, _)| *mark == encoding) {
+            if let Some((Encoding::Utf16Le | Encoding::Utf16Be, length)) = marked.filter(|(mark, _)| *mark == encoding)
+            {
                 self.waiting.drain(..length);
             }
             self.stage = Stage::Known(encoding, encoding.reader());

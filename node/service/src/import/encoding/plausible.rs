@@ -60,8 +60,7 @@ fn is_syllable(word: &str, rhymes: &std::collections::HashSet<&str>) -> bool {
         .nfc()
         .flat_map(char::to_lowercase)
         .collect();
-    tones <= 1
-        && ONSETS.iter().any(|onset| bare.strip_prefix(onset).is_some_and(|rhyme| rhymes.contains(rhyme)))
+    tones <= 1 && ONSETS.iter().any(|onset| bare.strip_prefix(onset).is_some_and(|rhyme| rhymes.contains(rhyme)))
 }
 
 /// Runs of Thai letters.

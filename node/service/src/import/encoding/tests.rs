@@ -2,7 +2,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::*;
 
-const THAI: &str = "key,family-name,given-names\n1,ดวงแก้ว,สมชาย\n2,ศรีสุวรรณ,มาลี\n3,ทองดี,ประเสริฐ\n4,แสงจันทร์,วิชัย\n5,ใจเย็น,นภา\n";
+const THAI: &str =
+    "key,family-name,given-names\n1,ดวงแก้ว,สมชาย\n2,ศรีสุวรรณ,มาลี\n3,ทองดี,ประเสริฐ\n4,แสงจันทร์,วิชัย\n5,ใจเย็น,นภา\n";
 const VIETNAMESE: &str = "key,family-name,given-names\n1,Nguyễn,Văn Đức\n2,Trần,Thị Hằng\n3,Phạm,Quốc Tuấn\n4,Lê,Thuý Hạnh\n\
                           5,Đặng,Hữu Phước\n";
 
@@ -112,7 +113,8 @@ fn what_could_be_several_is_refused_with_its_candidates() {
     let latin = encoding_rs::WINDOWS_1252.encode("1,José\n2,Conceição\n3,André\n4,Gonçalves\n").0.repeat(10);
     let latin = decode(&latin, None, 100).unwrap_err();
     assert!(latin.0.contains(&Encoding::Windows1252) && !latin.0.contains(&Encoding::Utf8), "{latin:?}");
-    let chinese = encoding_rs::GBK.encode("1,王伟\n2,李娜\n3,张敏\n4,刘洋\n5,陈静\n6,杨帆\n7,赵磊\n8,黄丽\n").0.into_owned();
+    let chinese =
+        encoding_rs::GBK.encode("1,王伟\n2,李娜\n3,张敏\n4,刘洋\n5,陈静\n6,杨帆\n7,赵磊\n8,黄丽\n").0.into_owned();
     assert!(decode(&chinese, None, 100).is_err());
     // A name that says one thing and a mark that says another.
     let marked = [b"\xff\xfe".to_vec(), in_utf16(THAI, false)].concat();

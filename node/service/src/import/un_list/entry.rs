@@ -7,8 +7,8 @@ use eads_domain::code::Code;
 use eads_domain::value::PartialDate;
 
 use super::countries;
-use crate::import::xml::Element;
 use crate::import::Rejection;
+use crate::import::xml::Element;
 
 /// Person or entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

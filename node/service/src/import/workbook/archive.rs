@@ -163,7 +163,10 @@ impl Archive {
 
     /// How long a part says that it is.
     pub(super) fn size(&mut self, path: &str) -> u64 {
-        self.zip.index_for_name(path).and_then(|number| self.zip.by_index(number).ok().map(|part| part.size())).unwrap_or(0)
+        self.zip
+            .index_for_name(path)
+            .and_then(|number| self.zip.by_index(number).ok().map(|part| part.size()))
+            .unwrap_or(0)
     }
 
     /// Every element of a small part as it opens; `None` if there is no such part.

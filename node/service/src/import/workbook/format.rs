@@ -78,7 +78,8 @@ fn kind_of_code(code: &str) -> Kind {
         }
     }
     let zeros = letters.chars().filter(|c| *c == '0').count();
-    if !letters.contains("general") && letters.contains(['y', 'd', 'm', 'h', 's', 'e', 'b', 'ป', 'ว']) && zeros == 0 {
+    if !letters.contains("general") && letters.contains(['y', 'd', 'm', 'h', 's', 'e', 'b', 'ป', 'ว']) && zeros == 0
+    {
         return Kind::Date;
     }
     let is_only_zeros = letters.chars().all(|c| matches!(c, '0' | ' ' | '-' | '/' | '(' | ')'));
@@ -181,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_format_tells_dates_zeros_and_numbers() {
-        for code in ["yyyy-mm-dd", "[$-41E]d mmm yy", "dd/mm/yyyy;@", "[h]:mm", "d\" of \"mmmm", "[$-D07041E]B2d/m/yyyy"] {
+        for code in
+            ["yyyy-mm-dd", "[$-41E]d mmm yy", "dd/mm/yyyy;@", "[h]:mm", "d\" of \"mmmm", "[$-D07041E]B2d/m/yyyy"]
+        {
             assert_eq!(kind_of_code(code), Kind::Date, "{code}");
         }
         assert_eq!(kind_of_code("0000000"), Kind::Zeros(7));

@@ -185,7 +185,8 @@ fn read(file: Vec<u8>, wanted: Option<&str>, found: &SyncSender<Sent>) {
         let place = format!("sheet \"{name}\"");
         sheet::read(&mut archive, &path, &place, &mut |row, done| {
             rows.push(row);
-            rows.len() < ROWS || found.send(Ok(Found::Rows(std::mem::replace(&mut rows, Vec::with_capacity(ROWS)), done))).is_ok()
+            rows.len() < ROWS
+                || found.send(Ok(Found::Rows(std::mem::replace(&mut rows, Vec::with_capacity(ROWS)), done))).is_ok()
         })?;
         let _ = found.send(Ok(Found::Rows(rows, 1000)));
         Ok(())
@@ -216,10 +217,8 @@ impl Columns {
 fn record(run: &mut Run, columns: &Columns, dates: &Style, sheet: &str, row: &Row) -> Result<Record, Rejection> {
     let line = u64::from(row.number);
     let place = |column: u32| format!("sheet \"{sheet}\" cell {}", sheet::reference(column, row.number));
-    let at = |column: u32, problem: Problem| Problem {
-        reason: format!("{}: {}", place(column), problem.reason),
-        ..problem
-    };
+    let at =
+        |column: u32, problem: Problem| Problem { reason: format!("{}: {}", place(column), problem.reason), ..problem };
     let bytes: usize = row.cells.iter().map(|(_, cell)| cell.len()).sum();
     if bytes > MAX_RECORD_BYTES {
         return Err(reject(line, None, &[super::run::too_long()]));

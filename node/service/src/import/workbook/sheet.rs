@@ -119,8 +119,9 @@ pub(super) fn read(
                     };
                     let column = column.filter(|column| *column >= next_column && *column < MAX_COLUMNS);
                     cell = Written { column: next_column, ..Written::default() };
-                    cell.column = column
-                        .ok_or_else(|| Unreadable::damaged("a cell stands where it cannot").at(&format!("{place} row {last_row}")))?;
+                    cell.column = column.ok_or_else(|| {
+                        Unreadable::damaged("a cell stands where it cannot").at(&format!("{place} row {last_row}"))
+                    })?;
                     next_column = cell.column + 1;
                     cell.kind = xml.attribute("t").unwrap_or_default();
                     cell.style = xml.attribute("s").and_then(|style| style.parse().ok()).unwrap_or(0);

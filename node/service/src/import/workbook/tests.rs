@@ -19,8 +19,14 @@ const HEADER: &str = r#"<row r="2"><c r="A2" t="s"><v>0</v></c><c r="B2" t="s"><
 fn workbook(rows: &str) -> Vec<u8> {
     let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
     archive(&[
-        ("xl/workbook.xml", r#"<workbook xmlns:r="x"><sheets><sheet name="Persons" sheetId="1" r:id="rId7"/><sheet name="Other" sheetId="2" r:id="rId8"/></sheets></workbook>"#),
-        ("xl/_rels/workbook.xml.rels", r#"<Relationships><Relationship Id="rId8" Target="worksheets/none.xml"/><Relationship Id="rId7" Target="worksheets/sheet1.xml"/></Relationships>"#),
+        (
+            "xl/workbook.xml",
+            r#"<workbook xmlns:r="x"><sheets><sheet name="Persons" sheetId="1" r:id="rId7"/><sheet name="Other" sheetId="2" r:id="rId8"/></sheets></workbook>"#,
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            r#"<Relationships><Relationship Id="rId8" Target="worksheets/none.xml"/><Relationship Id="rId7" Target="worksheets/sheet1.xml"/></Relationships>"#,
+        ),
         ("xl/styles.xml", STYLES),
         ("xl/sharedStrings.xml", SHARED),
         ("xl/worksheets/sheet1.xml", &sheet),
@@ -103,8 +109,14 @@ fn a_bad_cell_costs_its_row_and_is_named_by_sheet_and_cell() {
     );
     let all: Vec<_> = parsed.iter().take(6).map(rejected).collect();
     let places = ["cell B3", "cell C4", "cell A5", "cell G6", "", "cell B8"];
-    let codes =
-        ["XLSX_CELL_ERROR", "DATE_FORM", "XLSX_NUMBER_TOO_LONG", "XLSX_COLUMN_NAMELESS", "RECORD_KEY_MISSING", "XLSX_DAMAGED"];
+    let codes = [
+        "XLSX_CELL_ERROR",
+        "DATE_FORM",
+        "XLSX_NUMBER_TOO_LONG",
+        "XLSX_COLUMN_NAMELESS",
+        "RECORD_KEY_MISSING",
+        "XLSX_DAMAGED",
+    ];
     for (((line, code, reason), place), expected) in all.iter().zip(places).zip(codes) {
         assert_eq!(*code, expected, "row {line}");
         assert!(reason.contains(place) && !reason.contains("Zulkarnain"), "{reason}");
@@ -138,7 +150,8 @@ fn a_cell_merged_downwards_counts_for_every_row_and_one_merged_sideways_for_none
 
 #[test]
 fn the_sheet_is_chosen_by_name_and_what_is_no_workbook_is_refused() {
-    let file = workbook(&format!("{HEADER}<row r=\"3\"><c r=\"A3\"><v>1</v></c><c r=\"B3\" t=\"str\"><v>x</v></c></row>"));
+    let file =
+        workbook(&format!("{HEADER}<row r=\"3\"><c r=\"A3\"><v>1</v></c><c r=\"B3\" t=\"str\"><v>x</v></c></row>"));
     assert_eq!(import_with("", Some("Persons"), &file).unwrap().len(), 1);
     let code = |outcome: Result<Vec<Parsed>, ImportError>| outcome.unwrap_err().code().as_str();
     assert_eq!(code(import_with("", Some("persons"), &file)), "XLSX_SHEET_UNKNOWN");
@@ -147,7 +160,10 @@ fn the_sheet_is_chosen_by_name_and_what_is_no_workbook_is_refused() {
     assert_eq!(code(import_with("", None, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")), "XLSX_NOT_A_WORKBOOK");
     assert_eq!(code(import_with("", None, &archive(&[("a.txt", "x")]))), "XLSX_NOT_A_WORKBOOK");
     assert_eq!(code(import_with("", None, &workbook(""))), "IMPORT_HEADER_MISSING");
-    assert_eq!(code(import_with("ignore = [\"documents\"]\n[columns]\nborn = \"sex\"", None, &file)), "IMPORT_COLUMN_MISSING");
+    assert_eq!(
+        code(import_with("ignore = [\"documents\"]\n[columns]\nborn = \"sex\"", None, &file)),
+        "IMPORT_COLUMN_MISSING"
+    );
     let whole = file.len();
     for cut in (0..whole).step_by(37) {
         assert!(import_with("", None, &file[..cut]).is_err(), "cut at {cut}");
@@ -169,7 +185,8 @@ fn hostile_workbooks_end_early() {
     assert_eq!(code(&deep), "XLSX_TOO_LARGE");
     let entity = archive(&[("xl/workbook.xml", "<!DOCTYPE a [<!ENTITY b \"c\">]><workbook/>")]);
     assert_eq!(code(&entity), "XLSX_DAMAGED");
-    let long = workbook(&format!("{HEADER}<row r=\"3\"><c r=\"A3\" t=\"str\"><v>{}</v></c></row>", "ab ".repeat(60_000)));
+    let long =
+        workbook(&format!("{HEADER}<row r=\"3\"><c r=\"A3\" t=\"str\"><v>{}</v></c></row>", "ab ".repeat(60_000)));
     assert_eq!(code(&long), "XLSX_TOO_LARGE");
     let names: Vec<String> = (0..2100).map(|number| format!("{number}.xml")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();

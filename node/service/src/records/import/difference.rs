@@ -19,7 +19,8 @@ impl Change {
         let Some(held) = held else { return Ok(Self(format!("new {key}"))) };
         let Sealed::Plain { bytes, .. } = &held.value else { return Ok(Self(format!("changed {key}"))) };
         let before = Record::parse(bytes)?;
-        let slots = before.fields().keys().chain(record.fields().keys().filter(|slot| !before.fields().contains_key(slot)));
+        let slots =
+            before.fields().keys().chain(record.fields().keys().filter(|slot| !before.fields().contains_key(slot)));
         let mut changed: Vec<_> =
             slots.copied().filter(|slot| before.fields().get(slot) != record.fields().get(slot)).collect();
         changed.sort_unstable();

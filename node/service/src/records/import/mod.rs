@@ -184,7 +184,11 @@ impl Node {
         }
     }
 
-    async fn begin_import(self: Arc<Self>, call: &Call, options: RecordImportOptions) -> Result<RecordImport, ServiceError> {
+    async fn begin_import(
+        self: Arc<Self>,
+        call: &Call,
+        options: RecordImportOptions,
+    ) -> Result<RecordImport, ServiceError> {
         if options.override_guard && !call.operator.roles.contains(Role::Administrator) {
             return Err(ServiceError::denied("ROLE_REQUIRED", "only an administrator overrides the guard"));
         }

@@ -104,13 +104,20 @@ impl RecordImport {
             None => Ok(()),
             Some(line) => {
                 let lines = self.seen.unreadable;
-                let text = format!("{lines} lines, the first of them line {line}, do not say which record they are; nothing was retired");
-                Err(ServiceError::invalid("SNAPSHOT_INCOMPLETE", text).with_hint("correct them and import the file again"))
+                let text = format!(
+                    "{lines} lines, the first of them line {line}, do not say which record they are; nothing was retired"
+                );
+                Err(ServiceError::invalid("SNAPSHOT_INCOMPLETE", text)
+                    .with_hint("correct them and import the file again"))
             }
         }
     }
 
-    async fn look(&mut self, after: Option<Vec<u8>>, mut vanished: VecDeque<[u8; 16]>) -> Result<Retiring, ServiceError> {
+    async fn look(
+        &mut self,
+        after: Option<Vec<u8>>,
+        mut vanished: VecDeque<[u8; 16]>,
+    ) -> Result<Retiring, ServiceError> {
         let mut scan = Scan::new(area::RECORD, PAGE);
         scan.after = after;
         let page = self.node.store.scan(scan).await?;
@@ -146,7 +153,9 @@ impl RecordImport {
         }
         let held = self.done.changed + self.done.unchanged + gone;
         if gone > GUARD_FREE && gone * GUARD_SHARE > held && !self.options.override_guard {
-            let text = format!("{gone} of {held} records would be retired, more than a tenth of the source; the file is imported and nothing was retired");
+            let text = format!(
+                "{gone} of {held} records would be retired, more than a tenth of the source; the file is imported and nothing was retired"
+            );
             return Err(ServiceError::conflict("MASS_RETIREMENT_GUARD", text).with_hint(
                 "compare the file with its source, see what would go with --dry-run; an administrator's --override-guard retires them all the same",
             ));

@@ -8,7 +8,7 @@ use eads_store::port::{Batch, MAX_OPERATIONS};
 use eads_store::vault::{Held, Sealed, Vault};
 
 use super::difference::Change;
-use super::{Flight, FileImporter, IN_FLIGHT, ImportRow, Parsed, RecordImport, Rejection, stopped};
+use super::{FileImporter, Flight, IN_FLIGHT, ImportRow, Parsed, RecordImport, Rejection, stopped};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -151,12 +151,7 @@ impl RecordImport {
     }
 }
 
-fn compare(
-    node: &Node,
-    new: Vec<Box<New>>,
-    held: Vec<Option<Held>>,
-    dry_run: bool,
-) -> Result<Compared, ServiceError> {
+fn compare(node: &Node, new: Vec<Box<New>>, held: Vec<Option<Held>>, dry_run: bool) -> Result<Compared, ServiceError> {
     let mut compared = Compared::default();
     let (mut batch, mut indexed) = (Batch::new(), Vec::new());
     for (new, held) in new.into_iter().zip(held) {
