@@ -5,11 +5,13 @@
 //! * [`memory`]: an engine for tests and simulations; nothing survives it.
 //! * [`embedded`]: the default engine: an append-only journal that is the truth, and a sled view of it that may
 //!   be thrown away at any time.
+//! * [`blobs`]: sealed files for what is too large for a row.
 //! * [`journal`]: the append-only, checksummed, hash-chained file; the audit log uses it too.
 //! * [`keys`] and [`vault`]: the key tree, sealed values, and purging.
 //!
 //! Nothing here knows what the values mean.
 
+pub mod blobs;
 pub mod conformance;
 pub mod embedded;
 pub mod error;
@@ -21,6 +23,7 @@ pub mod port;
 pub mod reserve;
 pub mod vault;
 
+pub use blobs::BlobStore;
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use journal::Journal;
