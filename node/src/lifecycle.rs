@@ -13,9 +13,9 @@ use eads_edge::tls::{ConnectionRegistry, IdentityHandle, PeerConnector};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits;
 use eads_service::{Node, NodeIdentity, Parts, ServiceError};
-use eads_store::EmbeddedStore;
 use eads_store::embedded::EmbeddedOptions;
 use eads_store::keys::KeyTree;
+use eads_store::{BlobStore, EmbeddedStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +83,7 @@ pub async fn open(
     entropy: Arc<dyn Entropy>,
     limits: Limits,
 ) -> Result<Running, LifecycleError> {
-    let Files { identity, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
+    let Files { identity, blobs, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
     let directory = NodePeers::new();
     let registry = ConnectionRegistry::new();
     let peer_identity = IdentityHandle::new(identity.node);
@@ -102,6 +102,7 @@ pub async fn open(
         identity: NodeIdentity { card: identity.card, signing: identity.signing_key, cosigner: identity.cosigner_key },
         store: target.store.clone(),
         keys: target.keys.clone(),
+        blobs: Arc::new(blobs),
         audit: target.audit.clone(),
         link: link.clone(),
         clock,
@@ -173,6 +174,7 @@ async fn control(target: Target, stop: CancellationToken) {
 
 struct Files {
     identity: Identity,
+    blobs: BlobStore,
     target: Target,
 }
 
@@ -204,12 +206,13 @@ fn open_blocking(
     let for_keys = passphrase.for_key_tree().map_err(|error| LifecycleError::new(&error))?;
     let keys = KeyTree::open(dir, &for_keys, entropy.clone()).map_err(|error| LifecycleError::new(&error))?;
     let keys = Arc::new(keys);
+    let blobs = BlobStore::open(dir, keys.clone()).map_err(|error| LifecycleError::new(&error))?;
     let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;
     check_member(config.member, &identity)?;
     report(&store);
     let target = Target { dir: dir.clone(), store: Arc::new(store), keys, audit, clock, entropy, node: None };
-    Ok(Files { identity, target })
+    Ok(Files { identity, blobs, target })
 }
 
 fn check_member(configured: MemberId, identity: &Identity) -> Result<(), LifecycleError> {

@@ -162,6 +162,7 @@ async fn a_purge_that_a_crash_interrupted_is_finished_at_the_next_start() {
             slots: head.slots,
             reason: eads_domain::receipt::ReceiptReason::WITHDRAWN.number(),
             key: head.key,
+            blobs: Vec::new(),
         };
         let mut batch = eads_store::port::Batch::new();
         eads_service::rows::put(&mut batch, area::PURGE, b"job", &job).unwrap();

@@ -3,7 +3,7 @@
 //! Integers in keys are big-endian, so that the order of keys is the order of numbers. Keys hold random
 //! identifiers, member ids and indexes only; what identifies a person appears as an HMAC.
 
-use eads_domain::id::{Hash, MemberId, NoticeId};
+use eads_domain::id::{BlobId, Hash, MemberId, NoticeId};
 use eads_store::port::Area;
 
 /// Single values of the node: see [`meta`].
@@ -70,6 +70,16 @@ pub const UNFREEZE: Area = Area::new(43, 1, "unfreeze");
 pub const OPAQUE: Area = Area::new(44, 1, "opaque");
 /// Own notices that a peer says were withdrawn or suspended by an entry that was lost: notice.
 pub const RECALLED: Area = Area::new(45, 1, "recalled");
+/// Own photographs, sealed under their own keys: blob → what it is.
+pub const BLOB: Area = Area::new(50, 1, "blob");
+/// Own photographs that no draft names yet: time of upload ‖ blob.
+pub const BLOB_LOOSE: Area = Area::new(51, 1, "blob-loose");
+/// Own statements with photographs: D → index.
+pub const BLOB_STATEMENT: Area = Area::new(52, 1, "blob-statement");
+/// Photographs of held statements: origin ‖ index.
+pub const HELD_BLOBS: Area = Area::new(53, 1, "held-blobs");
+/// Held statements whose photographs are not all here: origin ‖ index.
+pub const BLOB_WANTED: Area = Area::new(54, 1, "blob-wanted");
 
 /// Keys in [`META`].
 pub mod meta {
@@ -116,6 +126,11 @@ pub fn member_digest(member: MemberId, digest: Hash) -> Vec<u8> {
 /// `not_after ‖ member ‖ notice`; times before 1970 do not occur in notices.
 pub fn expiry(not_after: i64, member: MemberId, notice: NoticeId) -> Vec<u8> {
     [not_after.max(0).to_be_bytes().as_slice(), member.as_bytes(), notice.as_bytes()].concat()
+}
+
+/// `time ‖ blob`; there are no uploads from before 1970.
+pub fn loose(uploaded: i64, blob: BlobId) -> Vec<u8> {
+    [uploaded.max(0).to_be_bytes().as_slice(), blob.as_bytes()].concat()
 }
 
 /// The last eight bytes of a key as a number.

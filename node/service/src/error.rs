@@ -197,6 +197,7 @@ coded!(
     eads_domain::value::InvalidValue,
     eads_store::journal::JournalError,
     eads_store::StoreError,
+    eads_store::blobs::BlobError,
     eads_store::keys::KeyError,
     eads_store::vault::VaultError,
 );

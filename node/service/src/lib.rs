@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod area;
 pub mod audit;
 pub mod authorise;
+pub mod blobs;
 pub mod context;
 pub mod error;
 pub mod import;

@@ -6,6 +6,7 @@ use eads_domain::card::SignedCard;
 use eads_domain::clock::Clock;
 use eads_domain::entropy::Entropy;
 use eads_domain::id::{MemberId, RegisterId};
+use eads_store::blobs::BlobStore;
 use eads_store::keys::KeyTree;
 use eads_store::port::Store;
 use eads_store::vault::Vault;
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::alarm::Alarms;
 use crate::audit::AuditLog;
+use crate::blobs::Blobs;
 use crate::error::ServiceError;
 use crate::limits::Limits;
 use crate::peers::{PeerLink, Peers};
@@ -38,6 +40,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What seals them.
     pub keys: Arc<KeyTree>,
+    /// Where it keeps photographs.
+    pub blobs: Arc<BlobStore>,
     /// Who asked and saw what.
     pub audit: AuditLog,
     /// How it reaches its peers.
@@ -58,6 +62,7 @@ pub struct Node {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyTree>,
     pub(crate) vault: Vault,
+    pub(crate) blobs: Blobs,
     pub(crate) audit: AuditLog,
     pub(crate) link: Arc<dyn PeerLink>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -73,6 +78,8 @@ pub struct Node {
     pub(crate) purge_due: Notify,
     /// Wakes the workers that post receipts.
     pub(crate) receipts_due: tokio::sync::watch::Sender<u64>,
+    /// Wakes the workers that fetch photographs.
+    pub(crate) blobs_due: tokio::sync::watch::Sender<u64>,
     /// Serialises changes of drafts and own notices.
     pub(crate) notices: tokio::sync::Mutex<()>,
     /// Serialises what is applied from one peer after another; each origin has its own.
@@ -81,6 +88,7 @@ pub struct Node {
     pub(crate) trust: crate::trust::Trust,
     /// One file of a source at a time.
     pub(crate) importing: crate::records::Importing,
+    pub(crate) caught_up: crate::sync::CaughtUp,
 }
 
 impl Node {
@@ -89,7 +97,7 @@ impl Node {
     /// # Errors
     /// When the store cannot be read, or when the register is behind what this member has already signed.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, ServiceError> {
-        let Parts { identity, store, keys, audit, link, clock, entropy, limits } = parts;
+        let Parts { identity, store, keys, blobs, audit, link, clock, entropy, limits } = parts;
         let member = identity.card.card().member;
         let register_id = identity.card.card().register;
         let vault = Vault::new(store.clone(), keys.clone());
@@ -102,6 +110,7 @@ impl Node {
             store,
             keys,
             vault,
+            blobs: Blobs::new(blobs),
             audit,
             link,
             clock,
@@ -115,12 +124,15 @@ impl Node {
             alarms: Alarms::default(),
             purge_due: Notify::new(),
             receipts_due: tokio::sync::watch::Sender::new(0),
+            blobs_due: tokio::sync::watch::Sender::new(0),
             notices: tokio::sync::Mutex::new(()),
             applying: crate::sync::Applying::default(),
             dialled: crate::sync::Dialled::default(),
             trust: crate::trust::Trust::default(),
             importing: crate::records::Importing::default(),
+            caught_up: crate::sync::CaughtUp::default(),
         };
+        node.sweep_blobs().await?;
         node.fill_indexes().await?;
         Ok(Arc::new(node))
     }

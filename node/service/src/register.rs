@@ -12,7 +12,7 @@ use eads_domain::clock::Timestamp;
 use eads_domain::disclosure::Disclosure;
 use eads_domain::id::{Hash, MemberId, NoticeId, RegisterId};
 use eads_domain::register::{Checkpoint, Frontier, SignedCheckpoint, Tree, empty_root};
-use eads_domain::slot::SlotSet;
+use eads_domain::slot::{SlotNumber, SlotSet};
 use eads_domain::statement::{Action, Blind, Payload, Statement};
 use eads_store::keys::KeySlot;
 use eads_store::port::{Batch, Scan, Store};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::area::{self, meta};
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::rows::{self, DeliveryKind, DeliveryRow, Holding, OwnVersion};
+use crate::rows::{self, BlobKey, DeliveryKind, DeliveryRow, Holding, OwnVersion};
 use crate::stored::StoredStatement;
 
 const PAGE: usize = 1000;
@@ -46,6 +46,8 @@ pub(crate) struct Publication {
     pub detail_bytes: Vec<u8>,
     /// Data key under which all of it is sealed.
     pub key: KeySlot,
+    /// Its photographs.
+    pub blobs: Vec<BlobKey>,
     /// Whom it is delivered to, with the slots shown.
     pub deliveries: Vec<(MemberId, SlotSet)>,
 }
@@ -287,7 +289,7 @@ impl Node {
         now: Timestamp,
         heads: &mut BTreeMap<MemberId, DeliveryHead>,
     ) -> Result<(), ServiceError> {
-        let Publication { action, notice, version, key, deliveries, .. } = publication;
+        let Publication { action, notice, version, key, blobs, deliveries, .. } = publication;
         let entry = [statement.leaf().as_bytes().as_slice(), &[action.byte()], notice.as_bytes()].concat();
         batch.put(area::OWN_ENTRY, area::index(index), entry);
         let stored = StoredStatement {
@@ -298,7 +300,11 @@ impl Node {
             detail: publication.detail_bytes,
         };
         self.vault.put(batch, area::OWN_CONTENT, &area::index(index), key, STORED_SCHEMA, &stored.to_bytes())?;
-        let own = OwnVersion { action, version, key: key.into(), digest: statement.digest(), destroyed: false };
+        let with_blobs: SlotSet = blobs.iter().filter_map(|blob| SlotNumber::new(blob.slot).ok()).collect();
+        if !blobs.is_empty() {
+            batch.put(area::BLOB_STATEMENT, statement.digest().as_bytes(), area::index(index));
+        }
+        let own = OwnVersion { action, version, key: key.into(), digest: statement.digest(), destroyed: false, blobs };
         rows::put(batch, area::OWN_VERSION, &area::notice_index(notice, index), &own)?;
         let kind = if action == Action::Retract { DeliveryKind::Retract } else { DeliveryKind::Disclose };
         let urgent = matches!(action, Action::Suspend | Action::Withdraw | Action::Retract);
@@ -310,6 +316,13 @@ impl Node {
                 head.last_urgent = head.next + 1;
             }
             head.next += 1;
+            for slot in slots.intersection(with_blobs).iter() {
+                let kind = DeliveryKind::Blob;
+                let slots = SlotSet::from_iter([slot]);
+                let row = DeliveryRow { kind, index, slots, urgent: false, urgent_before: head.last_urgent };
+                rows::put(batch, area::DELIVERY, &area::member_number(peer, head.next), &row)?;
+                head.next += 1;
+            }
             let holding = Holding {
                 notice,
                 action,

@@ -3,11 +3,12 @@
 //! A row that grows a field gives it a default; a row that changes its meaning gets a new area version.
 
 use eads_domain::clock::Timestamp;
-use eads_domain::id::{Hash, InvalidId, MemberId, NoticeId};
+use eads_domain::id::{BlobId, Hash, InvalidId, MemberId, NoticeId};
 use eads_domain::receipt::ReceiptStatus;
-use eads_domain::slot::SlotSet;
+use eads_domain::slot::{SlotNumber, SlotSet};
 use eads_domain::statement::Action;
 use eads_domain::subject::{NoticeKind, SubjectType};
+use eads_store::blobs::BlobName;
 use eads_store::keys::KeySlot;
 use eads_store::port::{Area, Batch, Store};
 use serde::de::DeserializeOwned;
@@ -143,6 +144,52 @@ pub struct OwnVersion {
     pub digest: Hash,
     /// Whether the content is gone here.
     pub destroyed: bool,
+    /// Its photographs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<BlobKey>,
+}
+
+/// A sealed file that a statement names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobKey {
+    /// As everybody calls it.
+    pub id: BlobId,
+    /// The slot whose value names it.
+    pub slot: u8,
+    /// Data key under which it is sealed here.
+    pub key: Key,
+}
+
+impl BlobKey {
+    /// As the store of sealed files calls it.
+    pub fn name(&self) -> BlobName {
+        BlobName { key: self.key.into(), id: *self.id.as_bytes() }
+    }
+}
+
+/// The photographs of a held statement, whether they are here yet or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldBlobs {
+    /// The notice.
+    pub notice: NoticeId,
+    /// D of the statement.
+    pub digest: Hash,
+    /// The files.
+    pub blobs: Vec<BlobKey>,
+}
+
+/// What is still to be fetched of a held statement's photographs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobWanted {
+    /// How often it failed by the peer's fault.
+    pub failures: u32,
+    /// Not to be tried again before.
+    pub not_before: Timestamp,
+    /// The last failure's code.
+    pub code: String,
 }
 
 /// One entry of a peer's delivery log.
@@ -161,6 +208,13 @@ pub struct DeliveryRow {
     pub urgent_before: u64,
 }
 
+impl DeliveryRow {
+    /// The one slot of an entry for photographs.
+    pub fn blob_slot(&self) -> Option<SlotNumber> {
+        self.slots.iter().next().filter(|_| self.kind == DeliveryKind::Blob)
+    }
+}
+
 /// What a delivery entry delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -169,6 +223,8 @@ pub enum DeliveryKind {
     Disclose,
     /// A retract statement.
     Retract,
+    /// The photographs of a slot.
+    Blob,
     /// Nothing.
     Empty,
 }
@@ -348,6 +404,14 @@ pub enum PurgeJob {
         reason: u16,
         /// Its data key.
         key: Key,
+        /// Its photographs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        blobs: Vec<BlobKey>,
+    },
+    /// A photograph, own or held, that nothing names any more.
+    Blob {
+        /// Which.
+        blob: BlobKey,
     },
     /// A key of something that was never sent.
     Key {
@@ -361,7 +425,9 @@ impl PurgeJob {
     pub fn row_key(&self) -> Vec<u8> {
         match self {
             Self::Own { notice } => [b"n".as_slice(), notice.as_bytes()].concat(),
-            Self::Held { key, .. } | Self::Key { key } => [b"k".as_slice(), &KeySlot::from(*key).to_bytes()].concat(),
+            Self::Held { key, .. } | Self::Key { key } | Self::Blob { blob: BlobKey { key, .. } } => {
+                [b"k".as_slice(), &KeySlot::from(*key).to_bytes()].concat()
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use eads_domain::id::{Hash, MemberId};
 use eads_domain::slot::{Fields, SLOTS, SlotNumber, SlotSet};
 use eads_domain::statement::Payload;
 use eads_domain::subject::{NoticeKind, SubjectType};
-use eads_domain::value::Value;
+use eads_domain::value::{BlobRef, Value};
 
 use crate::error::ServiceError;
 use crate::sync::Disclosed;
@@ -170,6 +170,12 @@ impl ShownFields {
     /// The slots that are opened with their values.
     pub fn values(&self) -> impl Iterator<Item = (SlotNumber, &Value)> {
         SlotNumber::all().zip(&self.values).filter_map(|(slot, value)| value.as_ref().map(|value| (slot, value)))
+    }
+
+    /// The files that opened slots name.
+    pub fn blobs(&self) -> impl Iterator<Item = (SlotNumber, &BlobRef)> {
+        let images = self.shown(SlotNumber::IMAGES).map(Value::items).unwrap_or_default();
+        images.iter().filter_map(Value::as_blob).map(|blob| (SlotNumber::IMAGES, blob))
     }
 
     /// The slots that are opened.

@@ -238,6 +238,9 @@ pub struct SyncResponse {
     /// This member's clock, Unix seconds: for measuring skew, never for order.
     #[prost(int64, tag = "8")]
     pub clock: i64,
+    /// More follows at once: the reader is not caught up yet, and fetches no photos meanwhile.
+    #[prost(bool, tag = "9")]
+    pub more: bool,
 }
 /// One entry of the caller's delivery log.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -258,6 +261,9 @@ pub struct Delivery {
     /// The origin itself no longer has the content: nothing to hold, nothing to receipt.
     #[prost(bool, tag = "6")]
     pub purged: bool,
+    /// Of kind blob: the slot whose photos can be fetched now. A disclosure with that slot came before.
+    #[prost(uint32, tag = "7")]
+    pub slot: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PostReceiptsRequest {
@@ -315,10 +321,13 @@ pub struct FetchBlobRequest {
     /// Bytes that the caller holds already.
     #[prost(uint64, tag = "4")]
     pub offset: u64,
+    /// The most bytes wanted now, 0 is all of them: a small window lets what is urgent pass between two calls.
+    #[prost(uint32, tag = "5")]
+    pub window: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FetchBlobResponse {
-    /// At most 16 KiB of plaintext, in order. The stream ends with the blob.
+    /// At most 16 KiB of plaintext, in order. The stream ends with the blob, or with the window.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: ::prost::alloc::vec::Vec<u8>,
 }

@@ -290,6 +290,7 @@ impl Hostile {
             disclosure: Some(disclosure_message(&entry.statement, opening, shown.as_ref(), &entry.detail)),
             inclusion: Vec::new(),
             purged: false,
+            slot: 0,
         }
     }
 

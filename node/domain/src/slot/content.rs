@@ -200,6 +200,13 @@ impl Content {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
+    /// Names other blobs, under the ids of another version; without any the field stays as it is.
+    pub fn set_images(&mut self, images: Vec<crate::value::BlobRef>) {
+        if let (Some(place), false) = (self.values.get_mut(SlotNumber::IMAGES.index()), images.is_empty()) {
+            *place = Value::List(images.into_iter().map(Value::Blob).collect());
+        }
+    }
+
     /// The blobs that it names.
     pub fn blobs(&self) -> impl Iterator<Item = &crate::value::BlobRef> {
         self.value(SlotNumber::IMAGES).items().iter().filter_map(Value::as_blob)

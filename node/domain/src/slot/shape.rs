@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::reference::Reference;
-use crate::value::Value;
+use crate::value::{BlobRef, Value};
 
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,9 @@ impl Shape {
                 }
             }
             (Self::Many(scalar), Value::List(items)) => {
+                if *scalar == Scalar::Image && items.len() > Scalar::MAX_IMAGES {
+                    return Err(Misfit::Form);
+                }
                 items.iter().try_for_each(|item| scalar.fit(item))?;
                 no_duplicates(items)
             }
@@ -169,10 +172,14 @@ fn fit_parts(parts: &[Part], value: &Value) -> Result<(), Misfit> {
 impl Scalar {
     /// The longest text of one line, in bytes.
     pub const MAX_LINE: usize = 1024;
+    /// The most photographs of one field.
+    pub const MAX_IMAGES: usize = 8;
 
     fn fit(&self, value: &Value) -> Result<(), Misfit> {
         match (self, value) {
-            (Self::Image, Value::Blob(_)) | (Self::Date, Value::Date(_)) => Ok(()),
+            (Self::Image, Value::Blob(blob)) if (1..=BlobRef::MAX_LEN).contains(&blob.len) => Ok(()),
+            (Self::Image, Value::Blob(_)) => Err(Misfit::Form),
+            (Self::Date, Value::Date(_)) => Ok(()),
             (Self::Image | Self::Date, _) => Err(Misfit::Type),
             (_, Value::Text(text)) => self.fit_text(text.as_str()),
             _ => Err(Misfit::Type),
@@ -219,7 +226,7 @@ impl Scalar {
             Self::Currency => "a currency code of three capital letters (ISO 4217)".to_owned(),
             Self::Grading => "a grade: source A, B, C or X, then information 1 to 4, as in B2".to_owned(),
             Self::Reference => "a reference such as ID-2026-7K3QX9-5".to_owned(),
-            Self::Image => "a photograph".to_owned(),
+            Self::Image => format!("a photograph (at most {} of 2 MiB each)", Self::MAX_IMAGES),
             Self::Base64 => "base64".to_owned(),
         }
     }

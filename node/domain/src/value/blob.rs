@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InvalidValue;
 use crate::code::{Code, Coded, Fault};
 use crate::encode::Reader;
-use crate::id::Hash;
+use crate::id::{BlobId, Hash};
 
 /// A file named by a value: 53 bytes inside the encoding.
 ///
@@ -28,6 +28,14 @@ pub struct BlobRef {
 }
 
 impl BlobRef {
+    /// The longest file, in bytes.
+    pub const MAX_LEN: u32 = 2 * 1024 * 1024;
+
+    /// The id as a word of its own.
+    pub const fn blob_id(&self) -> BlobId {
+        BlobId::from_bytes(self.id)
+    }
+
     pub(super) const ENCODED_LEN: usize = 16 + 32 + 4 + 1;
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {

@@ -9,6 +9,7 @@ use eads_domain::receipt::SignedReceipts;
 use eads_domain::wire::{InvalidMessage, PROTOCOL};
 use eads_proto::v1;
 use eads_proto::v1::peer_service_client::PeerServiceClient;
+use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure};
 use eads_service::sync::{SyncBatch, SyncCursor};
 use eads_service::trust::HeldCheckpoint;
@@ -59,6 +60,18 @@ impl PeerClient {
         let message = v1::ExchangeCheckpointsRequest { held: trust::held_messages(held) };
         let answer = self.0.exchange_checkpoints(message).await;
         trust::held(answer.map_err(|status| link_error(&status))?.into_inner().held).map_err(nonsense)
+    }
+
+    /// Opens the stream of a photograph. It has no deadline of its own: its reader watches its progress.
+    pub(crate) async fn fetch_blob(
+        &mut self,
+        asked: BlobAsked,
+    ) -> Result<BoxStream<'static, Result<Vec<u8>, LinkError>>, LinkError> {
+        let answer = self.0.fetch_blob(sync::blob_request(asked)).await.map_err(|status| link_error(&status))?;
+        let piece = |message: Result<v1::FetchBlobResponse, tonic::Status>| {
+            message.map(|message| message.chunk).map_err(|status| link_error(&status))
+        };
+        Ok(answer.into_inner().map(piece).boxed())
     }
 
     /// Asks; the peer is told how long it has.

@@ -8,7 +8,6 @@ use eads_domain::id::MemberId;
 use eads_domain::wire::{PROTOCOL, QuestionReceived};
 use eads_proto::v1;
 use eads_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
-use eads_service::sync::SyncBatch;
 use eads_service::{Node, ServiceError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -23,8 +22,8 @@ use crate::error::{refused, status};
 use crate::progress::{LEAST_BYTES, Patience, while_moving};
 use crate::tls::{Moved, PeerIdentity};
 
-/// Sync streams that one member may have open: one, and one more while the node has not noticed the end of the
-/// one before.
+/// Sync streams, and streams of photographs, that one member may have open: one, and one more while the node has not
+/// noticed the end of the one before.
 const MAX_STREAMS_A_MEMBER: usize = 2;
 /// How many times the time of stillness a batch may take in all.
 const WHOLE_STALLS: u32 = 20;
@@ -32,14 +31,15 @@ const WHOLE_STALLS: u32 = 20;
 /// `PeerService` over a node.
 pub struct PeerApi {
     node: Arc<Node>,
-    streams: SyncStreams,
+    streams: Streams,
+    blobs: Streams,
     stop: CancellationToken,
 }
 
 impl PeerApi {
     /// Answers for `node`; streams end at `stop`, so that peers can go elsewhere before the node is gone.
     pub fn new(node: Arc<Node>, stop: CancellationToken) -> Self {
-        Self { node, streams: SyncStreams::default(), stop }
+        Self { node, streams: Streams::default(), blobs: Streams::default(), stop }
     }
 
     /// As a service with its bounds.
@@ -71,7 +71,8 @@ impl PeerService for PeerApi {
         let batches = self.node.clone().serve_sync(peer, cursor).await.map_err(|error| status(&error))?;
         let (sender, receiver) = mpsc::channel(1);
         let line = Line { stall: self.node.limits().stall, moved };
-        tokio::spawn(pump(batches, sender, line, self.stop.clone(), place));
+        let messages = batches.map(|batch| batch.map(sync::message)).boxed();
+        tokio::spawn(pump(messages, sender, line, self.stop.clone(), place));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
@@ -102,9 +103,23 @@ impl PeerService for PeerApi {
 
     async fn fetch_blob(
         &self,
-        _request: Request<v1::FetchBlobRequest>,
+        request: Request<v1::FetchBlobRequest>,
     ) -> Result<Response<Self::FetchBlobStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let peer = caller(&request)?;
+        let moved = request.extensions().get::<Moved>().cloned().unwrap_or_default();
+        let asked = sync::blob_asked(&request.into_inner()).map_err(refused)?;
+        let place = self.blobs.enter(peer).ok_or_else(|| {
+            status(&ServiceError::exhausted(
+                "BLOB_STREAMS_TOO_MANY",
+                format!("at most {MAX_STREAMS_A_MEMBER} files at a time a member"),
+            ))
+        })?;
+        let pieces = self.node.clone().serve_blob(peer, asked).await.map_err(|error| status(&error))?;
+        let messages = pieces.map(|piece| piece.map(|chunk| v1::FetchBlobResponse { chunk })).boxed();
+        let (sender, receiver) = mpsc::channel(1);
+        let line = Line { stall: self.node.limits().stall, moved };
+        tokio::spawn(pump(messages, sender, line, self.stop.clone(), place));
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
     async fn exchange_checkpoints(
@@ -143,11 +158,11 @@ impl Line {
     }
 }
 
-/// Hands batches to the connection one by one. Ends when the peer is gone, a batch waits while the line stands still,
+/// Hands messages to the connection one by one. Ends when the peer is gone, one waits while the line stands still,
 /// an error was told, or the node stops.
-async fn pump(
-    mut batches: BoxStream<'static, Result<SyncBatch, ServiceError>>,
-    answers: mpsc::Sender<Result<v1::SyncResponse, Status>>,
+async fn pump<T>(
+    mut messages: BoxStream<'static, Result<T, ServiceError>>,
+    answers: mpsc::Sender<Result<T, Status>>,
     line: Line,
     stop: CancellationToken,
     place: Place,
@@ -157,16 +172,16 @@ async fn pump(
             biased;
             () = answers.closed() => return,
             () = stop.cancelled() => Some(Err(ServiceError::unavailable("NODE_STOPPING", "this node is stopping"))),
-            next = batches.next() => next,
+            next = messages.next() => next,
         };
         let Some(next) = next else { return };
         let last = next.is_err();
-        let answer = next.map(sync::message).map_err(|error| status(&error));
+        let answer = next.map_err(|error| status(&error));
         match while_moving(line.patience(), || line.moved.total(), answers.send(answer)).await {
             Some(Ok(())) if !last => {}
             Some(_) => return,
             None => {
-                tracing::info!(peer = %place.member, code = "SYNC_STALLED", "a peer reads nothing; its stream is dropped");
+                tracing::info!(peer = %place.member, code = "READER_STALLED", "a peer reads nothing; its stream is dropped");
                 return;
             }
         }
@@ -194,11 +209,11 @@ fn spoken(protocol: u32) -> Result<(), Status> {
     ))
 }
 
-/// How many sync streams each member has open.
+/// How many streams of one kind each member has open.
 #[derive(Clone, Debug, Default)]
-struct SyncStreams(Arc<Mutex<BTreeMap<MemberId, usize>>>);
+struct Streams(Arc<Mutex<BTreeMap<MemberId, usize>>>);
 
-impl SyncStreams {
+impl Streams {
     fn enter(&self, member: MemberId) -> Option<Place> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(member).or_default();
@@ -213,7 +228,7 @@ impl SyncStreams {
 /// The right of one stream to be open.
 #[derive(Debug)]
 struct Place {
-    streams: SyncStreams,
+    streams: Streams,
     member: MemberId,
 }
 
@@ -233,6 +248,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
     use eads_domain::clock::Timestamp;
+    use eads_service::sync::SyncBatch;
     use futures::stream;
 
     fn member(code: &str) -> MemberId {
@@ -253,12 +269,13 @@ mod tests {
             consistency: Vec::new(),
             deliveries: Vec::new(),
             clock: Timestamp::from_unix(1),
+            more: false,
         }
     }
 
     #[test]
     fn a_member_has_two_sync_streams_and_gets_a_place_back_when_one_ends() {
-        let streams = SyncStreams::default();
+        let streams = Streams::default();
         let first = streams.enter(member("MY")).unwrap();
         let _second = streams.enter(member("MY")).unwrap();
         assert!(streams.enter(member("MY")).is_none());
@@ -269,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_reads_nothing_loses_its_stream_and_its_place() {
-        let streams = SyncStreams::default();
+        let streams = Streams::default();
         let (sender, _receiver) = mpsc::channel(1);
         let batches = stream::repeat_with(|| Ok(heartbeat())).boxed();
         let place = streams.enter(member("MY")).unwrap();
@@ -283,7 +300,7 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(1);
         let stop = CancellationToken::new();
         stop.cancel();
-        let place = SyncStreams::default().enter(member("MY")).unwrap();
+        let place = Streams::default().enter(member("MY")).unwrap();
         pump(stream::pending().boxed(), sender, line(), stop, place).await;
         let told = receiver.recv().await.unwrap().unwrap_err();
         assert_eq!(told.code(), tonic::Code::Unavailable);
@@ -292,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_ends_with_its_reader_and_after_an_error() {
-        let place = || SyncStreams::default().enter(member("MY")).unwrap();
+        let place = || Streams::default().enter(member("MY")).unwrap();
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
         pump(stream::pending().boxed(), sender, line(), CancellationToken::new(), place()).await;

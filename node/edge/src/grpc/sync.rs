@@ -2,9 +2,11 @@
 //! checks form and bounds and verifies nothing.
 
 use eads_domain::clock::Timestamp;
-use eads_domain::id::{Hash, RegisterId};
+use eads_domain::id::{BlobId, Hash, RegisterId};
+use eads_domain::slot::SlotNumber;
 use eads_domain::wire::{InvalidMessage, PROTOCOL, UnverifiedDisclosure};
 use eads_proto::v1;
+use eads_service::blobs::BlobAsked;
 use eads_service::rows::DeliveryKind;
 use eads_service::sync::{Delivery, Disclosed, SyncBatch, SyncCursor};
 
@@ -48,6 +50,7 @@ pub(super) fn message(batch: SyncBatch) -> v1::SyncResponse {
         consistency: proof_message(&batch.consistency),
         deliveries: batch.deliveries.into_iter().map(delivery_message).collect(),
         clock: batch.clock.as_unix(),
+        more: batch.more,
     }
 }
 
@@ -66,6 +69,31 @@ pub(super) fn batch(message: v1::SyncResponse) -> Result<SyncBatch, InvalidMessa
         consistency: proof("consistency", &message.consistency)?,
         deliveries: deliveries(message.deliveries)?,
         clock: Timestamp::from_unix(message.clock),
+        more: message.more,
+    })
+}
+
+/// Asks for a photograph.
+pub(super) fn blob_request(asked: BlobAsked) -> v1::FetchBlobRequest {
+    v1::FetchBlobRequest {
+        digest: asked.digest.as_bytes().to_vec(),
+        slot: asked.slot.into(),
+        id: asked.id.as_bytes().to_vec(),
+        offset: asked.offset,
+        window: asked.window,
+    }
+}
+
+/// Which photograph is asked for.
+pub(super) fn blob_asked(message: &v1::FetchBlobRequest) -> Result<BlobAsked, InvalidMessage> {
+    Ok(BlobAsked {
+        digest: Hash::try_from(message.digest.as_slice())
+            .map_err(|_| InvalidMessage::Length { field: "digest", expected: 32 })?,
+        slot: SlotNumber::try_from(message.slot).map_err(|_| InvalidMessage::Unknown { field: "slot" })?,
+        id: BlobId::try_from(message.id.as_slice())
+            .map_err(|_| InvalidMessage::Length { field: "id", expected: 16 })?,
+        offset: message.offset,
+        window: message.window,
     })
 }
 
@@ -104,13 +132,19 @@ fn delivery_message(delivery: Delivery) -> v1::Delivery {
     let kind = match delivery.kind {
         DeliveryKind::Disclose => v1::DeliveryKind::Disclose,
         DeliveryKind::Retract => v1::DeliveryKind::Retract,
+        DeliveryKind::Blob => v1::DeliveryKind::Blob,
         DeliveryKind::Empty => v1::DeliveryKind::Empty,
     };
     v1::Delivery {
         sequence: delivery.sequence,
         kind: kind.into(),
         index: delivery.index,
-        purged: delivery.disclosed.is_none() && delivery.kind != DeliveryKind::Empty,
+        purged: match delivery.kind {
+            DeliveryKind::Empty => false,
+            DeliveryKind::Blob => delivery.slot.is_none(),
+            DeliveryKind::Disclose | DeliveryKind::Retract => delivery.disclosed.is_none(),
+        },
+        slot: delivery.slot.map_or(0, u32::from),
         disclosure: delivery.disclosed.map(disclosure_message),
         inclusion: proof_message(&delivery.inclusion),
     }
@@ -121,18 +155,26 @@ fn delivery(message: v1::Delivery) -> Result<Delivery, InvalidMessage> {
         v1::DeliveryKind::Disclose => DeliveryKind::Disclose,
         v1::DeliveryKind::Retract => DeliveryKind::Retract,
         v1::DeliveryKind::Empty => DeliveryKind::Empty,
-        v1::DeliveryKind::Unspecified | v1::DeliveryKind::Blob => {
-            return Err(InvalidMessage::Unknown { field: "delivery.kind" });
+        v1::DeliveryKind::Blob => DeliveryKind::Blob,
+        v1::DeliveryKind::Unspecified => return Err(InvalidMessage::Unknown { field: "delivery.kind" }),
+    };
+    let slot = match (kind, message.purged) {
+        (DeliveryKind::Blob, false) => {
+            let slot = SlotNumber::try_from(message.slot);
+            Some(slot.map_err(|_| InvalidMessage::Unknown { field: "delivery.slot" })?)
         }
+        _ if message.slot != 0 => return Err(InvalidMessage::Unknown { field: "delivery.slot" }),
+        _ => None,
     };
     let disclosed = match (kind, message.purged, message.disclosure) {
-        (DeliveryKind::Empty, false, None) | (DeliveryKind::Disclose | DeliveryKind::Retract, true, None) => None,
+        (DeliveryKind::Empty, false, None) | (DeliveryKind::Blob, _, None) => None,
+        (DeliveryKind::Disclose | DeliveryKind::Retract, true, None) => None,
         (DeliveryKind::Disclose | DeliveryKind::Retract, false, Some(disclosure)) => Some(disclosed(disclosure)?),
         (DeliveryKind::Disclose | DeliveryKind::Retract, false, None) => {
             return Err(InvalidMessage::Missing { field: "delivery.disclosure" });
         }
         // Content where it is said that there is none.
-        (DeliveryKind::Empty, ..) | (_, true, Some(_)) => {
+        (DeliveryKind::Empty | DeliveryKind::Blob, ..) | (_, true, Some(_)) => {
             return Err(InvalidMessage::Unknown { field: "delivery.purged" });
         }
     };
@@ -142,6 +184,7 @@ fn delivery(message: v1::Delivery) -> Result<Delivery, InvalidMessage> {
         index: message.index,
         disclosed,
         inclusion: proof("delivery.inclusion", &message.inclusion)?,
+        slot,
     })
 }
 

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use eads_domain::id::{MemberId, RequestId};
 use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
+use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure, PeerLink};
 use eads_service::sync::{SyncBatch, SyncCursor};
 use eads_service::trust::HeldCheckpoint;
@@ -40,7 +41,7 @@ use lines::Lines;
 pub struct LinkTimeouts {
     /// Until there is a connection, over all endpoints of the peer.
     pub dial: Duration,
-    /// While a sync stream is opened; what then comes in it is the reader's to wait for.
+    /// While a sync stream, or one of a photograph, is opened; what then comes in it is the reader's to wait for.
     pub open_sync: Duration,
     /// While receipts are handed over.
     pub post_receipts: Duration,
@@ -160,6 +161,15 @@ impl PeerLink for GrpcLink {
     ) -> Result<Vec<HeldCheckpoint>, LinkError> {
         let mut client = self.client(peer).await?;
         self.moving(peer, self.timeouts.exchange, client.exchange_checkpoints(held)).await
+    }
+
+    async fn fetch_blob(
+        &self,
+        peer: MemberId,
+        asked: BlobAsked,
+    ) -> Result<BoxStream<'static, Result<Vec<u8>, LinkError>>, LinkError> {
+        let mut client = self.client(peer).await?;
+        self.moving(peer, self.timeouts.open_sync, client.fetch_blob(asked)).await
     }
 
     fn cut(&self, peer: MemberId) {

@@ -72,6 +72,7 @@ impl Node {
             disclosure: Disclosure { openings: Vec::new(), commitments: Vec::new() },
             detail_bytes: detail,
             key: self.keys.allocate()?,
+            blobs: Vec::new(),
             deliveries: peers.iter().map(|peer| (peer.member(), SlotSet::EMPTY)).collect(),
         };
         self.append(vec![anchor], false, |_, _| Ok(())).await.map(drop)

@@ -2,6 +2,7 @@
 
 use eads_domain::approval::Approval;
 use eads_domain::id::DraftId;
+use eads_store::port::Batch;
 
 use super::Draft;
 use crate::context::Call;
@@ -54,7 +55,7 @@ impl Node {
         let approval = Approval { signature, certificate: certificate.to_vec() };
         self.verify_approval(&draft, &approval)?;
         draft.approval = Some((call.operator.name.to_string(), approval));
-        self.write_draft(&draft).await
+        self.write_draft(&draft, Batch::new()).await
     }
 
     /// Checks an approval against the draft as it stands now.

@@ -17,7 +17,7 @@ use crate::area;
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::rows::{Key, Life, OwnNotice, PurgeJob};
+use crate::rows::{BlobKey, Key, Life, OwnNotice, PurgeJob};
 
 const DRAFT_SCHEMA: u16 = 1;
 const PAGE: usize = 200;
@@ -84,6 +84,8 @@ pub struct Draft {
     pub origin: DraftOrigin,
     /// Data key under which it is sealed; the statement inherits it.
     pub key: KeySlot,
+    /// Its photographs, which the statement inherits too.
+    pub blobs: Vec<BlobKey>,
 }
 
 impl Draft {
@@ -110,6 +112,8 @@ struct DraftRow {
     approval: String,
     origin: DraftOrigin,
     key: Key,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blobs: Vec<BlobKey>,
 }
 
 impl Node {
@@ -166,6 +170,8 @@ impl Node {
                 (new.audience.clone(), new.not_after)
             }
         };
+        let adopted = self.adopt_blobs(drafter, &content, head.as_ref()).await?;
+        content.set_images(adopted.images);
         let draft = Draft {
             id: DraftId::random(&*self.entropy),
             action: new.action,
@@ -181,8 +187,12 @@ impl Node {
             approval: None,
             origin,
             key: self.keys.allocate()?,
+            blobs: adopted.keys,
         };
-        self.write_draft(&draft).await?;
+        if let Err(error) = self.write_draft(&draft, adopted.rows).await {
+            self.forget_fresh(&adopted.fresh).await;
+            return Err(error);
+        }
         Ok(draft)
     }
 
@@ -277,7 +287,8 @@ impl Node {
         Err(ServiceError::internal("REFERENCES_USED_UP", "no free reference was found"))
     }
 
-    pub(crate) async fn write_draft(&self, draft: &Draft) -> Result<(), ServiceError> {
+    /// Writes a draft, and `beside` it what belongs to it, in one commit.
+    pub(crate) async fn write_draft(&self, draft: &Draft, beside: Batch) -> Result<(), ServiceError> {
         let row = DraftRow {
             action: draft.action.byte(),
             notice: draft.notice,
@@ -301,10 +312,11 @@ impl Node {
             },
             origin: draft.origin.clone(),
             key: draft.key.into(),
+            blobs: draft.blobs.clone(),
         };
         let bytes = serde_json::to_vec(&row)
             .map_err(|error| ServiceError::internal("ROW_UNWRITABLE", "a draft cannot be written").caused_by(error))?;
-        let mut batch = Batch::new();
+        let mut batch = beside;
         self.vault.replace(&mut batch, area::DRAFT, draft.id.as_bytes(), draft.key, DRAFT_SCHEMA, &bytes).await?;
         self.store.commit(batch).await?;
         Ok(())
@@ -384,6 +396,9 @@ impl Node {
         let mut batch = Batch::new();
         self.vault.delete(&mut batch, area::DRAFT, id.as_bytes()).await?;
         self.queue_purge(&mut batch, &PurgeJob::Key { key: draft.key.into() })?;
+        for blob in draft.blobs {
+            self.queue_purge(&mut batch, &PurgeJob::Blob { blob })?;
+        }
         self.store.commit(batch).await?;
         self.purge_due.notify_one();
         Ok(())
@@ -422,6 +437,7 @@ fn read_draft(id: DraftId, bytes: &[u8]) -> Result<Draft, ServiceError> {
         approval,
         origin: row.origin,
         key: row.key.into(),
+        blobs: row.blobs,
     })
 }
 

@@ -7,7 +7,7 @@ use eads_store::port::{Batch, Scan};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::rows::{self, HeldNotice, Life, OwnNotice, PurgeJob};
+use crate::rows::{self, BlobKey, HeldNotice, Life, OwnNotice, PurgeJob};
 
 const PAGE: usize = 256;
 
@@ -58,7 +58,8 @@ impl Node {
             let held_key = area::member_notice(owner, notice);
             if let Some(held) = rows::get::<HeldNotice>(&*self.store, area::HELD_NOTICE, &held_key).await? {
                 batch.delete(area::HELD_NOTICE, held_key);
-                self.queue_purge(&mut batch, &held_purge(owner, &held, ReceiptReason::EXPIRED))?;
+                let blobs = self.take_held_blobs(&mut batch, owner, held.content_index).await?;
+                self.queue_purge(&mut batch, &held_purge(owner, &held, ReceiptReason::EXPIRED, blobs))?;
             }
             self.store.commit(batch).await?;
             self.indexes.remove_held_notice(owner, notice);
@@ -68,8 +69,8 @@ impl Node {
     }
 }
 
-/// The job that destroys what is held of a notice.
-pub(crate) fn held_purge(origin: MemberId, held: &HeldNotice, reason: ReceiptReason) -> PurgeJob {
+/// The job that destroys what is held of a notice, its photographs among it.
+pub(crate) fn held_purge(origin: MemberId, held: &HeldNotice, reason: ReceiptReason, blobs: Vec<BlobKey>) -> PurgeJob {
     PurgeJob::Held {
         origin,
         index: held.content_index,
@@ -77,6 +78,7 @@ pub(crate) fn held_purge(origin: MemberId, held: &HeldNotice, reason: ReceiptRea
         slots: held.slots,
         reason: reason.number(),
         key: held.key,
+        blobs,
     }
 }
 

@@ -231,6 +231,7 @@ impl Node {
             disclosure: committed.disclose(SlotSet::ALL),
             detail_bytes: Vec::new(),
             key: draft.key,
+            blobs: draft.blobs.clone(),
             deliveries,
         }
     }
@@ -279,6 +280,7 @@ impl Node {
             disclosure: Disclosure { openings: Vec::new(), commitments: Vec::new() },
             detail_bytes: detail.encode(),
             key: self.keys.allocate()?,
+            blobs: Vec::new(),
             deliveries: members.iter().map(|member| (*member, SlotSet::EMPTY)).collect(),
         };
         Ok(Some((retraction, holdings)))

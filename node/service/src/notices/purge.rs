@@ -12,7 +12,7 @@ use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::pages::Pages;
-use crate::rows::{self, Answered, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
+use crate::rows::{self, Answered, BlobKey, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
 
 const JOBS: usize = 256;
 
@@ -54,10 +54,16 @@ impl Node {
         let mut slots: Vec<KeySlot> = Vec::new();
         for (_, job) in &jobs {
             match job {
-                PurgeJob::Held { key, .. } | PurgeJob::Key { key } => slots.push((*key).into()),
+                PurgeJob::Held { key, blobs, .. } => {
+                    slots.push((*key).into());
+                    slots.extend(blobs.iter().map(|blob| KeySlot::from(blob.key)));
+                }
+                PurgeJob::Key { key } | PurgeJob::Blob { blob: BlobKey { key, .. } } => slots.push((*key).into()),
                 PurgeJob::Own { notice } => {
-                    let ending = self.ended_versions(*notice).await?;
-                    slots.extend(ending.into_iter().map(|(_, version)| KeySlot::from(version.key)));
+                    for (_, version) in self.ended_versions(*notice).await? {
+                        slots.push(version.key.into());
+                        slots.extend(version.blobs.iter().map(|blob| KeySlot::from(blob.key)));
+                    }
                 }
             }
         }
@@ -81,7 +87,12 @@ impl Node {
         batch.delete(area::PURGE, row);
         match job {
             PurgeJob::Key { .. } => {}
-            PurgeJob::Held { origin, index, reason, .. } => {
+            PurgeJob::Blob { blob } => {
+                self.remove_files(&[blob]).await?;
+                self.vault.delete(&mut batch, area::BLOB, blob.id.as_bytes()).await?;
+            }
+            PurgeJob::Held { origin, index, reason, blobs, .. } => {
+                self.remove_files(&blobs).await?;
                 let _applying = self.applying.lock(origin).await;
                 let key = area::member_number(origin, index);
                 self.vault.delete(&mut batch, area::HELD_CONTENT, &key).await?;
@@ -100,6 +111,11 @@ impl Node {
                     let mut one = Batch::new();
                     one.protective();
                     self.vault.delete(&mut one, area::OWN_CONTENT, &area::index(index)).await?;
+                    self.remove_files(&version.blobs).await?;
+                    for blob in &version.blobs {
+                        self.vault.delete(&mut one, area::BLOB, blob.id.as_bytes()).await?;
+                    }
+                    one.delete(area::BLOB_STATEMENT, version.digest.as_bytes());
                     let version = OwnVersion { destroyed: true, ..version };
                     rows::put(&mut one, area::OWN_VERSION, &area::notice_index(notice, index), &version)?;
                     self.store.commit(one).await?;
@@ -108,6 +124,15 @@ impl Node {
         }
         self.store.commit(batch).await?;
         Ok(())
+    }
+
+    /// Removes files whose keys are destroyed, before anybody is told so.
+    async fn remove_files(&self, blobs: &[BlobKey]) -> Result<(), ServiceError> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<KeySlot> = blobs.iter().map(|blob| blob.key.into()).collect();
+        self.blobs.with(move |store| store.remove(&keys)).await
     }
 
     /// What of an own notice that has ended is to be destroyed now: its contents at once; the statements that

@@ -54,6 +54,7 @@ impl Node {
             disclosure: committed.disclose(SlotSet::ALL),
             detail_bytes: Vec::new(),
             key: self.keys.allocate()?,
+            blobs: Vec::new(),
             deliveries: head.ever_sent.iter().map(|member| (*member, slots)).collect(),
         };
         let appended = self

@@ -14,6 +14,7 @@ use eads_store::vault::Sealed;
 
 use crate::area;
 use crate::audit::Shown;
+use crate::blobs::PhotoView;
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -90,6 +91,8 @@ pub struct NoticeDetail {
     pub caution: Option<Caution>,
     /// Who approved it, as its signed approval says.
     pub approver: String,
+    /// Its photographs, as far as they are shown to this node.
+    pub photos: Vec<PhotoView>,
 }
 
 /// Which notices to list.
@@ -185,7 +188,7 @@ impl Node {
         outcome
     }
 
-    async fn detail(&self, reference: &str) -> Result<NoticeDetail, ServiceError> {
+    pub(crate) async fn detail(&self, reference: &str) -> Result<NoticeDetail, ServiceError> {
         let referred = self.referred(reference).await?;
         let (view, content) = if referred.owner == self.member {
             let (notice, head) = self.own_by_reference(reference).await?;
@@ -213,6 +216,7 @@ impl Node {
         Ok(NoticeDetail {
             withheld: content.as_ref().map_or(SlotSet::EMPTY, |content| content.slots().complement()),
             caution: self.caution(&view).await?,
+            photos: self.photo_views(&view, &values).await?,
             values,
             approver: approver.unwrap_or_default(),
             view,

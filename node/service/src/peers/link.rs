@@ -8,6 +8,7 @@ use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use futures::stream::BoxStream;
 
+use crate::blobs::BlobAsked;
 use crate::sync::{SyncBatch, SyncCursor};
 use crate::trust::HeldCheckpoint;
 
@@ -77,6 +78,13 @@ pub trait PeerLink: Send + Sync {
         peer: MemberId,
         held: Vec<HeldCheckpoint>,
     ) -> Result<Vec<HeldCheckpoint>, LinkError>;
+
+    /// A photograph that the peer announced, from the byte asked for on. Dropping the stream ends it.
+    async fn fetch_blob(
+        &self,
+        peer: MemberId,
+        asked: BlobAsked,
+    ) -> Result<BoxStream<'static, Result<Vec<u8>, LinkError>>, LinkError>;
 
     /// Cuts every connection with the peer, in both directions, at once.
     fn cut(&self, peer: MemberId);

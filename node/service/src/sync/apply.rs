@@ -250,24 +250,29 @@ impl Node {
         let origin = peer.member();
         let mut effects: Vec<Effect> = Vec::new();
         let mut touched: BTreeSet<NoticeId> = BTreeSet::new();
+        let mut indexes: BTreeSet<u64> = BTreeSet::new();
         for delivery in verified {
             let notices = delivery.notices();
             // An effect is computed from what is durable, so two statements about one notice never share a
             // transaction; nor does one that would not fit.
             let mut own = Batch::new();
             let next = delivery.sequence + 1;
-            if notices.iter().any(|notice| touched.contains(notice)) {
+            let (index, is_blob) = (delivery.index, delivery.blob.is_some());
+            if notices.iter().any(|notice| touched.contains(notice)) || (is_blob && indexes.contains(&index)) {
                 self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
                 touched.clear();
+                indexes.clear();
             }
             let effect = self.effect(peer, delivery, &mut own).await?;
             if write.len() + own.len() + 1 > MAX_OPERATIONS {
                 self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
                 touched.clear();
+                indexes.clear();
             }
             write.append(own);
+            touched.extend(notices.into_iter().chain(effect.touched));
+            indexes.insert(index);
             effects.push(effect);
-            touched.extend(notices);
             followed.delivery_cursor = next;
         }
         self.commit_followed(origin, &mut write, &followed, &mut effects).await

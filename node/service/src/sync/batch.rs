@@ -4,6 +4,7 @@ use eads_domain::audience::AudienceOpening;
 use eads_domain::clock::Timestamp;
 use eads_domain::disclosure::Disclosure;
 use eads_domain::id::{Hash, RegisterId};
+use eads_domain::slot::SlotNumber;
 
 use crate::rows::DeliveryKind;
 
@@ -37,6 +38,8 @@ pub struct SyncBatch {
     pub deliveries: Vec<Delivery>,
     /// The origin's clock.
     pub clock: Timestamp,
+    /// More follows at once.
+    pub more: bool,
 }
 
 /// One entry of a delivery log.
@@ -52,6 +55,8 @@ pub struct Delivery {
     pub disclosed: Option<Disclosed>,
     /// RFC 9162 inclusion proof; only among what is urgent.
     pub inclusion: Vec<Hash>,
+    /// The slot whose photographs can be fetched; none where they are gone.
+    pub slot: Option<SlotNumber>,
 }
 
 /// One statement as one addressee is shown it. Nothing of it is verified.

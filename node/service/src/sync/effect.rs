@@ -26,9 +26,13 @@ const HELD_SCHEMA: u16 = 1;
 /// What is to be done once the transaction is durable.
 #[derive(Debug, Default)]
 pub(super) struct Effect {
-    index: Option<(MemberId, NoticeId, Option<Searchable>)>,
-    purge: bool,
-    receipts: bool,
+    pub(super) index: Option<(MemberId, NoticeId, Option<Searchable>)>,
+    pub(super) purge: bool,
+    pub(super) receipts: bool,
+    /// Photographs are wanted.
+    pub(super) blobs: bool,
+    /// A notice whose rows it wrote beside those of [`Verified::notices`].
+    pub(super) touched: Option<NoticeId>,
 }
 
 impl Verified {
@@ -47,7 +51,10 @@ impl Node {
         batch: &mut Batch,
     ) -> Result<Effect, ServiceError> {
         let origin = peer.member();
-        let Verified { sequence, index, word } = delivery;
+        let Verified { sequence, index, word, blob } = delivery;
+        if let Some(slot) = blob {
+            return self.blobs_announced(batch, origin, index, slot).await;
+        }
         let Some(word) = word else { return Ok(Effect::default()) };
         let key = area::member_number(origin, index);
         let answered: Option<Answered> = rows::get(&*self.store, area::ANSWERED, &key).await?;
@@ -98,6 +105,9 @@ impl Node {
         }
         if effect.receipts {
             self.receipts_due.send_modify(|due| *due += 1);
+        }
+        if effect.blobs {
+            self.blobs_due.send_modify(|due| *due += 1);
         }
     }
 
@@ -165,7 +175,8 @@ impl Node {
                 // The same statement with more slots: the narrower copy is replaced, and nothing was purged.
                 self.queue_purge(batch, &PurgeJob::Key { key: held.key })?;
             } else {
-                self.queue_purge(batch, &crate::notices::held_purge(origin, held, ReceiptReason::SUPERSEDED))?;
+                let blobs = self.take_held_blobs(batch, origin, held.content_index).await?;
+                self.queue_purge(batch, &crate::notices::held_purge(origin, held, ReceiptReason::SUPERSEDED, blobs))?;
             }
             effect.purge = true;
         }
@@ -233,7 +244,7 @@ impl Node {
         batch.delete(area::OWNERS_STATE, notice_key.clone());
         let mut effect = self.answer(batch, applying, word, ReceiptStatus::Accepted, ReceiptReason::NONE)?;
         if let Some(held) = held {
-            self.destroy_held(batch, *origin, payload.notice, &held, ReceiptReason::WITHDRAWN)?;
+            self.destroy_held(batch, *origin, payload.notice, &held, ReceiptReason::WITHDRAWN).await?;
             effect.index = Some((*origin, payload.notice, None));
             effect.purge = true;
         }
@@ -274,7 +285,7 @@ impl Node {
         if let Some(held) = hit {
             let allowed = detail.allowed(held.content_index).unwrap_or_default();
             if allowed.is_empty() {
-                self.destroy_held(batch, *origin, payload.notice, &held, ReceiptReason::RETRACTED)?;
+                self.destroy_held(batch, *origin, payload.notice, &held, ReceiptReason::RETRACTED).await?;
                 effect.index = Some((*origin, payload.notice, None));
             } else {
                 effect.index = self.narrow_held(batch, *origin, payload.notice, held, allowed).await?;
@@ -304,12 +315,13 @@ impl Node {
         let key = self.keys.allocate()?;
         self.vault.replace(batch, area::HELD_CONTENT, &row, key, HELD_SCHEMA, &narrowed.to_bytes()).await?;
         self.queue_purge(batch, &PurgeJob::Key { key: held.key })?;
+        self.narrow_held_blobs(batch, origin, held.content_index, narrowed.shown()).await?;
         let held = HeldNotice { key: key.into(), slots: narrowed.shown(), ..held };
         rows::put(batch, area::HELD_NOTICE, &area::member_notice(origin, notice), &held)?;
         Ok(Some((origin, notice, Some(Searchable::of(&content)))))
     }
 
-    fn destroy_held(
+    async fn destroy_held(
         &self,
         batch: &mut Batch,
         origin: MemberId,
@@ -319,7 +331,8 @@ impl Node {
     ) -> Result<(), ServiceError> {
         batch.delete(area::HELD_NOTICE, area::member_notice(origin, notice));
         batch.delete(area::EXPIRY, area::expiry(held.not_after.as_unix(), origin, notice));
-        self.queue_purge(batch, &crate::notices::held_purge(origin, held, reason))
+        let blobs = self.take_held_blobs(batch, origin, held.content_index).await?;
+        self.queue_purge(batch, &crate::notices::held_purge(origin, held, reason, blobs))
     }
 }
 

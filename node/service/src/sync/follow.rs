@@ -44,6 +44,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
                 workers.spawn(follow(node.clone(), member, token.clone()));
                 workers.spawn(post(node.clone(), member, token.clone()));
                 workers.spawn(exchange(node.clone(), member, token.clone()));
+                workers.spawn(super::fetch::fetch(node.clone(), member, token.clone()));
                 followed.insert(member, token);
             }
         }
@@ -57,28 +58,28 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
 }
 
 /// Pauses that grow from the first to the longest, with jitter; a success starts over.
-struct Backoff {
+pub(super) struct Backoff {
     node: Arc<Node>,
     next: Duration,
 }
 
 impl Backoff {
-    fn new(node: &Arc<Node>) -> Self {
+    pub(super) fn new(node: &Arc<Node>) -> Self {
         Self { next: node.limits.backoff.0, node: node.clone() }
     }
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.next = self.node.limits.backoff.0;
     }
 
     /// Between half and the whole of the pause that is due.
-    async fn pause(&mut self) {
+    pub(super) async fn pause(&mut self) {
         let pause = self.due();
         tokio::time::sleep(pause).await;
     }
 
     /// The same, but at most the first pause once `peer` has dialled in: it is there again.
-    async fn pause_for(&mut self, peer: MemberId) {
+    pub(super) async fn pause_for(&mut self, peer: MemberId) {
         let first = self.node.limits.backoff.0;
         let dialled = self.node.dialled.by(peer);
         let pause = self.due();
@@ -99,7 +100,7 @@ impl Backoff {
     }
 }
 
-async fn until<F: Future<Output = ()>>(stop: &CancellationToken, work: F) {
+pub(super) async fn until<F: Future<Output = ()>>(stop: &CancellationToken, work: F) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = work => {}
@@ -111,6 +112,7 @@ async fn follow(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
         let mut backoff = Backoff::new(&node);
         loop {
             let ended = node.clone().follow_once(peer, &mut backoff).await;
+            node.caught_up.set(peer, false);
             node.peers().note(peer, |status| {
                 status.connected = false;
                 status.last_error = Some(ended.clone());
@@ -140,6 +142,10 @@ impl Node {
             };
             let now = self.clock.now();
             let skew = batch.clock.seconds_since(now);
+            let more = batch.more;
+            if more || !batch.deliveries.is_empty() {
+                self.caught_up.set(peer, false);
+            }
             if let Err(error) = self.apply(peer, batch).await {
                 tracing::warn!(%peer, code = %error.code(), fault = ?error.fault(), "a sync batch was not applied: {error}");
                 self.alarms.raise(&format!("SYNC:{peer}"), now, format!("{peer}: {} {error}", error.code()));
@@ -150,6 +156,7 @@ impl Node {
             if !self.peers.status(peer).connected {
                 self.trust.exchange_soon();
             }
+            self.caught_up.set(peer, !more);
             self.peers.note(peer, |status| {
                 status.connected = true;
                 status.last_heard = Some(now);
@@ -271,6 +278,9 @@ async fn expire(node: Arc<Node>, stop: CancellationToken) {
         loop {
             if let Err(error) = node.expire().await {
                 tracing::error!(code = %error.code(), "ended validities cannot be written: {error}");
+            }
+            if let Err(error) = node.expire_loose_blobs().await {
+                tracing::error!(code = %error.code(), "photographs that nobody names were not ended: {error}");
             }
             tokio::time::sleep(node.limits.expiry_interval).await;
         }

@@ -7,8 +7,10 @@ mod apply;
 mod batch;
 mod collect;
 mod effect;
+mod fetch;
 mod follow;
 mod frozen;
+mod held_blobs;
 mod owe;
 mod pace;
 mod serve;
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use eads_domain::id::MemberId;
-use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
 pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
 pub use follow::run;
@@ -50,5 +52,19 @@ pub(crate) struct Dialled(Mutex<BTreeMap<MemberId, Arc<Notify>>>);
 impl Dialled {
     pub(crate) fn by(&self, peer: MemberId) -> Arc<Notify> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().clone()
+    }
+}
+
+/// Whether the sync stream of a peer has brought everything so far: only then is there room for photographs.
+#[derive(Debug, Default)]
+pub(crate) struct CaughtUp(Mutex<BTreeMap<MemberId, watch::Sender<bool>>>);
+
+impl CaughtUp {
+    pub(crate) fn set(&self, peer: MemberId, caught_up: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().send_replace(caught_up);
+    }
+
+    pub(crate) fn watch(&self, peer: MemberId) -> watch::Receiver<bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().subscribe()
     }
 }

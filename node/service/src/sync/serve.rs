@@ -127,7 +127,7 @@ impl Serving {
         let Some((last, _)) = pending.last() else { return Ok(None) };
         self.urgent_cursor = last + 1;
         let checkpoint = self.node.checkpoint_at(size);
-        let mut batch = self.empty();
+        let mut batch = SyncBatch { more: true, ..self.empty() };
         for (sequence, row) in pending {
             let mut delivery = self.node.delivery(self.peer, sequence, row).await?;
             delivery.inclusion = self.node.register.inclusion(row.index, size).unwrap_or_default();
@@ -169,6 +169,7 @@ impl Serving {
         }
         batch.deliveries = deliveries;
         self.register_cursor = next;
+        batch.more = next < size || self.delivery_cursor < self.node.delivery_next(self.peer).await;
         Ok(Some(batch))
     }
 
@@ -182,6 +183,7 @@ impl Serving {
             consistency: Vec::new(),
             deliveries: Vec::new(),
             clock: self.node.clock.now(),
+            more: false,
         }
     }
 }
@@ -247,7 +249,7 @@ impl Node {
     /// One entry with what the peer is shown of its statement.
     async fn delivery(&self, peer: MemberId, sequence: u64, row: DeliveryRow) -> Result<Delivery, ServiceError> {
         let mut delivery =
-            Delivery { sequence, kind: row.kind, index: row.index, disclosed: None, inclusion: Vec::new() };
+            Delivery { sequence, kind: row.kind, index: row.index, disclosed: None, inclusion: Vec::new(), slot: None };
         if row.kind == DeliveryKind::Empty {
             return Ok(delivery);
         }
@@ -256,6 +258,10 @@ impl Node {
             rows::get(&*self.store, area::HOLDING, &area::index_member(row.index, peer)).await?;
         let Some(holding) = holding else { return Ok(delivery) };
         let slots = row.slots.intersection(holding.slots);
+        if let Some(slot) = row.blob_slot() {
+            delivery.slot = Some(slot).filter(|slot| slots.contains(*slot));
+            return Ok(delivery);
+        }
         let retracted = slots.is_empty() && !row.slots.is_empty();
         let content = self.vault.get(area::OWN_CONTENT, &area::index(row.index)).await?;
         match content {

@@ -8,6 +8,7 @@ use eads_domain::disclosure::{DisclosedContent, Disclosure};
 use eads_domain::id::MemberId;
 use eads_domain::receipt::ReceiptReason;
 use eads_domain::register::verify_inclusion;
+use eads_domain::slot::SlotNumber;
 use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest};
 
 use super::{Delivery, Disclosed};
@@ -22,6 +23,8 @@ pub(super) struct Verified {
     pub index: u64,
     /// Absent where the origin has the content no more.
     pub word: Option<Word>,
+    /// The slot whose photographs can be fetched.
+    pub blob: Option<SlotNumber>,
 }
 
 /// A statement that is provably the origin's word, addressed to this member.
@@ -49,12 +52,15 @@ pub(super) enum Says {
 
 /// Verifies one delivery of `origin` for `me`, apart from its place in the register.
 pub(super) fn delivery(me: MemberId, card: &Card, delivery: Delivery) -> Result<Verified, ServiceError> {
-    let Delivery { sequence, index, kind, disclosed, .. } = delivery;
+    let Delivery { sequence, index, kind, disclosed, slot, .. } = delivery;
+    if kind == DeliveryKind::Blob && disclosed.is_some() {
+        return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "a delivery of photographs carries no statement"));
+    }
     let word = match disclosed {
         Some(disclosed) => Some(word(me, card, kind, disclosed)?),
         None => None,
     };
-    Ok(Verified { sequence, index, word })
+    Ok(Verified { sequence, index, word, blob: slot.filter(|_| kind == DeliveryKind::Blob) })
 }
 
 /// Whether the statement stands at its index under a checkpoint's root.

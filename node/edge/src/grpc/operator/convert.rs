@@ -3,7 +3,7 @@
 use eads_domain::code::Coded;
 use eads_domain::id::{Hash, MemberId, RequestId};
 use eads_domain::slot::{SlotNumber, SlotSet};
-use eads_domain::value::Value;
+use eads_domain::value::{BlobRef, Value};
 use eads_domain::wire::{slot_value, slot_value_message};
 use eads_proto::v1;
 use eads_service::ServiceError;
@@ -166,7 +166,18 @@ pub(super) fn notice_detail(detail: &NoticeDetail) -> v1::GetNoticeResponse {
         caution: detail.caution.map_or("", |caution| caution.as_str()).to_owned(),
         approver: detail.approver.clone(),
         digest: detail.view.digest.as_bytes().to_vec(),
-        photos: Vec::new(),
+        photos: detail.photos.iter().map(|view| photo(&view.blob, view.held)).collect(),
+    }
+}
+
+/// A photograph of which `held` bytes are here.
+pub(super) fn photo(blob: &BlobRef, held: u32) -> v1::Photo {
+    v1::Photo {
+        id: blob.id.to_vec(),
+        sha256: blob.sha256.as_bytes().to_vec(),
+        len: blob.len,
+        media: blob.media.to_string(),
+        held,
     }
 }
 

@@ -9,6 +9,7 @@ mod convert;
 mod node;
 mod notice;
 mod peering;
+mod photo;
 mod record;
 mod search;
 mod upload;

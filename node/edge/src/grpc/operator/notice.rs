@@ -15,7 +15,7 @@ use futures::stream::{self, TryStreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::upload::{Part, Upload};
-use super::{OperatorApi, convert};
+use super::{OperatorApi, convert, photo};
 use crate::error::{refused, status};
 use crate::grpc::{Answers, finish};
 
@@ -200,16 +200,20 @@ impl NoticeService for OperatorApi {
 
     async fn upload_photo(
         &self,
-        _request: Request<Streaming<v1::UploadPhotoRequest>>,
+        request: Request<Streaming<v1::UploadPhotoRequest>>,
     ) -> Result<Response<v1::UploadPhotoResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let (call, messages) = self.admit("UploadPhoto", request).await?;
+        let file = photo::received(messages).await?;
+        let node = self.node.clone();
+        let blob = finish(async move { node.upload_photo(&call, file).await }).await?;
+        Ok(Response::new(v1::UploadPhotoResponse { photo: Some(convert::photo(&blob, blob.len)) }))
     }
 
-    async fn get_photo(
-        &self,
-        _request: Request<v1::GetPhotoRequest>,
-    ) -> Result<Response<Self::GetPhotoStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn get_photo(&self, request: Request<v1::GetPhotoRequest>) -> Result<Response<Self::GetPhotoStream>, Status> {
+        let (call, asked) = self.admit("GetPhoto", request).await?;
+        let node = self.node.clone();
+        let shown = finish(async move { node.get_photo(&call, &asked.reference, asked.number, asked.thumbnail).await });
+        Ok(Response::new(stream::iter(photo::messages(&shown.await?)).boxed()))
     }
 }
 

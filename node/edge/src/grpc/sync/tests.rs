@@ -1,7 +1,6 @@
 use eads_domain::audience::AudienceOpening;
 use eads_domain::code::Coded as _;
 use eads_domain::disclosure::{Disclosure, Opening};
-use eads_domain::slot::SlotNumber;
 
 use super::*;
 
@@ -19,8 +18,14 @@ fn whole() -> SyncBatch {
         disclosure: Some(Disclosure { openings: openings.collect(), commitments: commitments.collect() }),
         detail: vec![1, 2, 3],
     };
-    let delivery =
-        |sequence, kind, disclosed| Delivery { sequence, kind, index: 4, disclosed, inclusion: vec![hash(2)] };
+    let delivery = |sequence, kind, disclosed| Delivery {
+        sequence,
+        kind,
+        index: 4,
+        disclosed,
+        inclusion: vec![hash(2)],
+        slot: None,
+    };
     SyncBatch {
         urgent: vec![delivery(0, DeliveryKind::Retract, Some(disclosed.clone()))],
         urgent_checkpoint: b"urgent".to_vec(),
@@ -32,8 +37,11 @@ fn whole() -> SyncBatch {
             delivery(0, DeliveryKind::Disclose, Some(disclosed)),
             delivery(1, DeliveryKind::Disclose, None),
             delivery(2, DeliveryKind::Empty, None),
+            Delivery { slot: Some(SlotNumber::IMAGES), ..delivery(3, DeliveryKind::Blob, None) },
+            delivery(4, DeliveryKind::Blob, None),
         ],
         clock: Timestamp::from_unix(1_795_000_000),
+        more: true,
     }
 }
 
@@ -54,7 +62,7 @@ fn a_batch_comes_back_as_what_it_was() {
 fn a_delivery_whose_content_is_gone_says_so() {
     let sent = message(whole());
     let purged: Vec<bool> = sent.deliveries.iter().map(|delivery| delivery.purged).collect();
-    assert_eq!(purged, [false, true, false]);
+    assert_eq!(purged, [false, true, false, false, true]);
 }
 
 #[test]
@@ -114,4 +122,28 @@ fn content_is_there_exactly_where_it_is_said_to_be() {
     assert_eq!(refused(|m| m.deliveries[0].purged = true), "MESSAGE_FIELD_UNKNOWN");
     assert_eq!(refused(|m| m.deliveries[2].purged = true), "MESSAGE_FIELD_UNKNOWN");
     assert_eq!(refused(|m| m.deliveries[2].disclosure = m.deliveries[0].disclosure.clone()), "MESSAGE_FIELD_UNKNOWN");
+}
+
+#[test]
+fn a_slot_is_named_exactly_where_photographs_can_be_fetched() {
+    assert_eq!(refused(|m| m.deliveries[0].slot = 13), "MESSAGE_FIELD_UNKNOWN");
+    assert_eq!(refused(|m| m.deliveries[4].slot = 13), "MESSAGE_FIELD_UNKNOWN");
+    assert_eq!(refused(|m| m.deliveries[3].slot = 48), "MESSAGE_FIELD_UNKNOWN");
+    assert_eq!(refused(|m| m.deliveries[3].disclosure = m.deliveries[0].disclosure.clone()), "MESSAGE_FIELD_UNKNOWN");
+}
+
+#[test]
+fn what_is_asked_for_comes_back_as_what_it_was() {
+    let asked =
+        BlobAsked { digest: hash(1), slot: SlotNumber::IMAGES, id: BlobId::from_bytes([2; 16]), offset: 3, window: 4 };
+    assert_eq!(blob_asked(&blob_request(asked)), Ok(asked));
+    for spoil in [
+        |m: &mut v1::FetchBlobRequest| m.digest.push(0),
+        |m: &mut v1::FetchBlobRequest| m.id.clear(),
+        |m: &mut v1::FetchBlobRequest| m.slot = 48,
+    ] {
+        let mut message = blob_request(asked);
+        spoil(&mut message);
+        assert!(blob_asked(&message).is_err());
+    }
 }

@@ -10,8 +10,8 @@ use eads_domain::id::{MemberId, RegisterId};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits as ServiceLimits;
 use eads_service::{Node, NodeIdentity, Parts};
-use eads_store::MemoryStore;
 use eads_store::keys::{KdfCost, KeyTree, Passphrase};
+use eads_store::{BlobStore, MemoryStore};
 use ed25519_dalek::SigningKey;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -68,6 +68,7 @@ impl House {
                 cosigner: SigningKey::from_bytes(&[seed + 1; 32]),
             },
             store: Arc::new(MemoryStore::new()),
+            blobs: Arc::new(BlobStore::open(dir.path(), keys.clone()).unwrap()),
             keys,
             audit,
             link: link.clone(),
