@@ -301,7 +301,7 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let place = Streams::default().enter(member("MY")).unwrap();
-        pump(stream::pending().boxed(), sender, line(), stop, place).await;
+        pump::<SyncBatch>(stream::pending().boxed(), sender, line(), stop, place).await;
         let told = receiver.recv().await.unwrap().unwrap_err();
         assert_eq!(told.code(), tonic::Code::Unavailable);
         assert_eq!(told.metadata().get("eads-code").unwrap(), "NODE_STOPPING");
@@ -312,7 +312,7 @@ mod tests {
         let place = || Streams::default().enter(member("MY")).unwrap();
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
-        pump(stream::pending().boxed(), sender, line(), CancellationToken::new(), place()).await;
+        pump::<SyncBatch>(stream::pending().boxed(), sender, line(), CancellationToken::new(), place()).await;
 
         let (sender, mut receiver) = mpsc::channel(1);
         let failing = stream::iter([Err(ServiceError::denied("PEER_UNKNOWN", "no")), Ok(heartbeat())]).boxed();
