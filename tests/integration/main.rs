@@ -15,6 +15,7 @@ mod imports;
 mod kill;
 mod life;
 mod outbound;
+mod photos;
 mod programs;
 mod record_access;
 mod records;

@@ -14,6 +14,7 @@ pub mod lists;
 pub mod member;
 pub mod notices;
 pub mod operator;
+pub mod photos;
 pub mod ports;
 pub mod process;
 pub mod proxy;

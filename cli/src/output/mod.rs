@@ -57,6 +57,12 @@ impl Output {
         self.format
     }
 
+    /// Whether standard output is a terminal.
+    #[allow(clippy::unused_self, reason = "all of the output is asked here")]
+    pub(crate) fn is_seen(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// Whether somebody watches, so that progress and questions make sense.
     pub(crate) fn watched(&self) -> bool {
         self.format == Format::Table && std::io::stderr().is_terminal()

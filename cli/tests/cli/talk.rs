@@ -4,10 +4,11 @@ use std::fs;
 
 use eads_domain::clock::Timestamp;
 use eads_domain::disclosure::{CommittedContent, Seed};
+use eads_domain::encode::sha256;
 use eads_domain::entropy::SeededEntropy;
 use eads_domain::id::NoticeId;
 use eads_domain::slot::{Content, FieldInput, SlotNumber};
-use eads_domain::value::Value;
+use eads_domain::value::{BlobRef, Media, Value};
 use eads_proto::v1 as proto;
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, SigningKey};
@@ -317,4 +318,114 @@ fn a_record_import_goes_on_where_the_node_says() {
     assert_eq!(fake.script().received, b"key,family-name\nk1,Example\nk2,Sample\n");
     let rejects = fs::read_to_string(home.path().join("rejects.csv")).expect("rejects");
     assert_eq!(rejects, "line,key,code,reason\n3,k3,FIELD_TYPE,no\n");
+}
+
+/// A picture of a red and a blue pixel, as a PNG file.
+fn two_pixels() -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(2, 1, |x, _| image::Rgb(if x == 0 { [255, 0, 0] } else { [0, 0, 255] }));
+    let mut file = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut file, image::ImageFormat::Png).expect("a picture");
+    file.into_inner()
+}
+
+fn notice_with(photo: &[u8], held: u32) -> proto::GetNoticeResponse {
+    let blob = BlobRef {
+        id: [5; 16],
+        sha256: sha256(photo),
+        len: u32::try_from(photo.len()).expect("short"),
+        media: Media::Png,
+    };
+    let mut content = content();
+    content.set_images(vec![blob]);
+    let values = content.to_slot_values().into_iter();
+    proto::GetNoticeResponse {
+        notice: Some(proto::NoticeSummary {
+            reference: REFERENCE.to_owned(),
+            owner: "ID".to_owned(),
+            kind: "yellow".to_owned(),
+            subject: "person".to_owned(),
+            state: "valid".to_owned(),
+            version: 1,
+            ..Default::default()
+        }),
+        values: values.map(|(slot, value)| proto::SlotValue { slot: u32::from(slot.get()), value }).collect(),
+        digest: vec![3; 32],
+        photos: vec![proto::Photo {
+            id: blob.id.to_vec(),
+            sha256: blob.sha256.as_bytes().to_vec(),
+            len: blob.len,
+            media: blob.media.to_string(),
+            held,
+        }],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_photograph_is_saved_only_if_it_is_the_one_that_was_signed_and_never_over_a_file() {
+    let home = home();
+    let photo = two_pixels();
+    let script = Script {
+        notice: Some(notice_with(&photo, u32::try_from(photo.len()).expect("short"))),
+        photo: photo.clone(),
+        ..Script::default()
+    };
+    let fake = Fake::start(home.path(), script);
+    let show = |more: &[&str]| {
+        let common = ["--profile", "profile.toml", "notice", "show", "ID-2026-7K3QX9-5"];
+        eads(home.path(), &[common.as_slice(), more].concat())
+    };
+    insta::assert_snapshot!("photo-no-terminal", transcript(home.path(), &show(&["--photo"])));
+    insta::assert_snapshot!("photo-saved", transcript(home.path(), &show(&["--photo", "--save", "one.png"])));
+    assert_eq!(fs::read(home.path().join("one.png")).expect("a file"), photo);
+    fs::write(home.path().join("one.png"), b"another").expect("a file");
+    insta::assert_snapshot!("photo-exists", transcript(home.path(), &show(&["--photo", "1", "--save", "one.png"])));
+    assert_eq!(fs::read(home.path().join("one.png")).expect("a file"), b"another");
+    assert!(show(&["--photo", "--save", "one.png", "--force"]).status.success());
+    assert_eq!(fs::read(home.path().join("one.png")).expect("a file"), photo);
+    fake.script().photo.push(0);
+    insta::assert_snapshot!("photo-tampered", transcript(home.path(), &show(&["--photo", "--save", "two.png"])));
+    assert!(!home.path().join("two.png").exists());
+}
+
+#[test]
+fn a_page_says_how_much_of_each_photograph_is_here() {
+    let home = home();
+    let photo = vec![0; 3000];
+    let _fake = Fake::start(home.path(), Script { notice: Some(notice_with(&photo, 1024)), ..Script::default() });
+    let output = eads(home.path(), &["--profile", "profile.toml", "notice", "show", "ID-2026-7K3QX9-5"]);
+    insta::assert_snapshot!("notice-show-photos", transcript(home.path(), &output));
+}
+
+#[test]
+fn a_draft_names_the_photographs_that_are_handed_in_with_it() {
+    let home = home();
+    let fake = Fake::start(home.path(), Script::default());
+    let draft = "kind = \"yellow\"\nsubject = \"person\"\ngrading = \"B2\"\nhandling = [\"H0\"]\n\
+                 legal-basis = [\"missing-person-report\"]\nfamily-name = \"Example\"\ngiven-names = \"Jane\"\n\
+                 birth-date = 1990-05-01\nsex = \"F\"\nevent-date = 2026-01-02\nsummary = \"Last seen at sea.\"\n";
+    fs::write(home.path().join("draft.toml"), draft).expect("a draft");
+    let pictures = [vec![1; 200_000], vec![2; 9]];
+    for (name, picture) in ["one.jpg", "two.jpg"].iter().zip(&pictures) {
+        fs::write(home.path().join(name), picture).expect("a file");
+    }
+    let run = |photos: &[&str]| {
+        let common = ["--profile", "profile.toml", "notice", "draft", "draft.toml", "--valid-days", "9"];
+        let photos = photos.iter().flat_map(|photo| ["--photo", photo]);
+        eads(home.path(), &common.into_iter().chain(photos).collect::<Vec<_>>())
+    };
+    let output = run(&["one.jpg", "two.jpg"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    {
+        let script = fake.script();
+        assert_eq!(script.uploaded, pictures);
+        let images = script.created[0].values.iter().find(|value| value.slot == 13).expect("the slot of photographs");
+        let images = Value::parse(&images.value).expect("a value");
+        let named: Vec<_> = images.items().iter().filter_map(Value::as_blob).map(|blob| blob.sha256).collect();
+        assert_eq!(named, pictures.map(|picture| sha256(&picture)));
+    }
+    // Too many are not even handed in.
+    let output = run(&["one.jpg"; 9]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PHOTOS_TOO_MANY"));
+    assert_eq!(fake.script().uploaded.len(), 2);
 }

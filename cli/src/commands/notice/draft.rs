@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use eads_domain::code::Coded as _;
 use eads_domain::id::MemberId;
 use eads_domain::reference::Reference;
-use eads_domain::slot::{Content, ContentError, FieldInput, SlotNumber};
+use eads_domain::slot::{Content, ContentError, FieldInput, Scalar, SlotNumber};
 use eads_domain::statement::Action;
+use eads_domain::value::BlobRef;
 use eads_proto::v1 as proto;
 use serde::Serialize;
 
+use super::photo;
 use crate::commands::arguments::Audience;
 use crate::context::Context;
 use crate::error::CliError;
@@ -36,6 +38,9 @@ pub(crate) struct DraftOptions {
     /// An exercise: signed into the notice, and kept out of screening, statistics and gateways.
     #[arg(long)]
     exercise: bool,
+    /// A photograph, JPEG or PNG of at most 2 MiB; may be repeated, up to 8.
+    #[arg(long, value_name = "FILE")]
+    photo: Vec<PathBuf>,
 }
 
 /// `eads notice amend`
@@ -51,6 +56,12 @@ pub(crate) struct AmendOptions {
     /// How long it is valid from now on [default: until then as before].
     #[arg(long, value_name = "DAYS")]
     valid_days: Option<NonZeroU32>,
+    /// A photograph, JPEG or PNG of at most 2 MiB; may be repeated, up to 8.
+    #[arg(long, value_name = "FILE")]
+    photo: Vec<PathBuf>,
+    /// Keeps the photographs that the notice has, before those that are added.
+    #[arg(long)]
+    keep_photos: bool,
 }
 
 /// What was drafted, in JSON.
@@ -69,8 +80,9 @@ impl DraftOptions {
         if self.exercise {
             fields.insert("exercise".to_owned(), FieldInput::Flag(true));
         }
-        let content = content(fields, Action::Issue).map_err(|error| error.about(self.file.display()))?;
+        let mut content = content(fields, Action::Issue).map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
+        add_photos(&mut content, Vec::new(), &self.photo, &node).await?;
         let request = proto::CreateDraftRequest {
             action: "issue".to_owned(),
             reference: String::new(),
@@ -84,11 +96,14 @@ impl DraftOptions {
 
 impl AmendOptions {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
-        let content =
+        let mut content =
             content(read_fields(&self.file)?, Action::Amend).map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
         let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
-        let before = node::answer(node.notices().get_notice(request)).await?.notice.unwrap_or_default();
+        let found = node::answer(node.notices().get_notice(request)).await?;
+        let kept = found.photos.iter().filter(|_| self.keep_photos).filter_map(photo::blob).collect();
+        let before = found.notice.unwrap_or_default();
+        add_photos(&mut content, kept, &self.photo, &node).await?;
         let audience = match &self.to {
             None => before.audience,
             to => members(to.as_ref(), &node).await?,
@@ -130,6 +145,18 @@ impl DraftedView {
         page.line("Nothing is published yet. A second officer, with the role approver, checks and approves it:");
         page.line(&format!("  eads notice approve {}", self.draft_id));
     }
+}
+
+/// Names photographs in a content: those that it names already, those kept, and files that are handed in now.
+async fn add_photos(content: &mut Content, kept: Vec<BlobRef>, files: &[PathBuf], node: &Node) -> Result<(), CliError> {
+    let mut images: Vec<BlobRef> = content.blobs().copied().chain(kept).collect();
+    if images.len() + files.len() > Scalar::MAX_IMAGES {
+        let text = format!("a notice has at most {} photographs", Scalar::MAX_IMAGES);
+        return Err(CliError::new("PHOTOS_TOO_MANY", Exit::BadInput, text));
+    }
+    images.extend(photo::upload(files, node).await?);
+    content.set_images(images);
+    Ok(())
 }
 
 /// The fields of a draft file.

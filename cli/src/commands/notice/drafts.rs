@@ -5,6 +5,7 @@ use eads_proto::v1 as proto;
 use serde::Serialize;
 
 use super::examine::Examined;
+use super::photo::PhotoOptions;
 use super::view::DraftView;
 use crate::context::Context;
 use crate::error::CliError;
@@ -27,6 +28,8 @@ pub(crate) struct ListOptions {
 pub(crate) struct ShowOptions {
     /// The draft.
     draft: DraftId,
+    #[command(flatten)]
+    photo: PhotoOptions,
 }
 
 /// `eads notice discard`
@@ -60,8 +63,12 @@ impl ListOptions {
 
 impl ShowOptions {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        self.photo.check(context)?;
         let node = context.node().await?;
         let examined = Examined::fetch(&self.draft.to_string(), &node).await?;
+        if self.photo.is_wanted() {
+            return self.photo.run(&self.draft.to_string(), examined.images(), &node, context).await;
+        }
         context.out.emit(&examined, |page| examined.show(page, context.now()))?;
         Ok(Exit::Done)
     }

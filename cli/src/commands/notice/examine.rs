@@ -9,7 +9,7 @@ use eads_domain::id::{Hash, NoticeId};
 use eads_domain::slot::{Content, FieldInput, Fields as _, Part, SCHEMA, SLOTS, Scalar, Shape, SlotNumber, SlotTable};
 use eads_domain::statement::Action;
 use eads_domain::subject::SubjectType;
-use eads_domain::value::Value;
+use eads_domain::value::{BlobRef, Value};
 use eads_proto::v1 as proto;
 use serde::Serialize;
 
@@ -110,6 +110,12 @@ impl Shown {
             .collect()
     }
 
+    /// The photographs that are named.
+    pub(super) fn images(&self) -> Vec<BlobRef> {
+        let images = self.values.iter().filter(|(slot, _)| *slot == SlotNumber::IMAGES);
+        images.flat_map(|(_, value)| value.items()).filter_map(Value::as_blob).copied().collect()
+    }
+
     /// The name of a slot of this subject.
     pub(super) fn name_of(&self, slot: SlotNumber) -> Option<String> {
         SlotTable::get().slot(self.subject, slot).map(|spec| spec.name.clone())
@@ -130,6 +136,8 @@ pub(super) struct Examined {
     approval_digest: String,
     #[serde(skip)]
     message: Vec<u8>,
+    #[serde(skip)]
+    images: Vec<BlobRef>,
 }
 
 impl Examined {
@@ -148,6 +156,11 @@ impl Examined {
     /// The bytes that an approval signs.
     pub(super) fn message(&self) -> &[u8] {
         &self.message
+    }
+
+    /// The photographs that the approval covers.
+    pub(super) fn images(&self) -> &[BlobRef] {
+        &self.images
     }
 
     /// One line for a list of drafts.
@@ -189,6 +202,7 @@ impl Examined {
         let values = openings.iter().map(|opening| (opening.slot, content.value(opening.slot)));
         Ok(Self {
             title: content.title(),
+            images: content.blobs().copied().collect(),
             exercise: content.is_exercise(),
             notice: notice.to_string(),
             schema,

@@ -11,6 +11,7 @@ use eads_proto::v1 as proto;
 use serde::Serialize;
 
 use super::examine::{FieldView, Shown};
+use super::photo::{PhotoLine, PhotoOptions};
 use super::view::NoticeView;
 use crate::context::Context;
 use crate::error::CliError;
@@ -62,6 +63,8 @@ enum NoticeState {
 pub(crate) struct ShowOptions {
     /// The reference that people cite, such as ID-2026-7K3QX9-5.
     reference: Reference,
+    #[command(flatten)]
+    photo: PhotoOptions,
 }
 
 /// `eads notice status`
@@ -81,6 +84,7 @@ struct NoticePage {
     caution: Option<String>,
     approver: String,
     digest: String,
+    photos: Vec<PhotoLine>,
 }
 
 /// Who holds a notice, in JSON.
@@ -150,9 +154,14 @@ impl NoticeState {
 
 impl ShowOptions {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        self.photo.check(context)?;
         let node = context.node().await?;
         let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
         let found = node::answer(node.notices().get_notice(request)).await?;
+        if self.photo.is_wanted() {
+            let images = if found.values.is_empty() { Vec::new() } else { Shown::parse(&found.values)?.images() };
+            return self.photo.run(&self.reference.to_string(), &images, &node, context).await;
+        }
         let view = NoticePage::try_from(found)?;
         context.out.emit(&view, |page| view.show(page, context.now()))?;
         Ok(Exit::Done)
@@ -185,6 +194,7 @@ impl NoticePage {
             page.line("destroyed: nothing of it is kept");
         }
         FieldView::show_all(&self.fields, page);
+        PhotoLine::show_all(&self.photos, page);
         if !self.withheld.is_empty() {
             page.toned(&format!("not shown to this node: {}", self.withheld.join(", ")), Tone::Quiet);
         }
@@ -215,6 +225,7 @@ impl TryFrom<proto::GetNoticeResponse> for NoticePage {
             caution: (!found.caution.is_empty()).then_some(found.caution),
             approver: found.approver,
             digest: hex::encode(&found.digest),
+            photos: PhotoLine::all(&found.photos),
         })
     }
 }

@@ -7,6 +7,8 @@ mod examine;
 mod import;
 mod issue;
 mod list;
+mod photo;
+mod picture;
 mod selection;
 mod state;
 mod template;
