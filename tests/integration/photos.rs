@@ -7,15 +7,18 @@ use eads_cli::demo::federation::{Federation, Participant, Terms as PlainTerms};
 use eads_domain::clock::{Clock as _, SystemClock};
 use eads_domain::encode::sha256;
 use eads_domain::id::MemberId;
+use eads_domain::slot::Fields as _;
 use eads_domain::value::BlobRef;
 use eads_proto::v1;
+use eads_proto::v1::peer_service_client::PeerServiceClient;
 use eads_service::area;
 use eads_service::rows::{self, BlobKey, HeldBlobs, OwnVersion};
 use eads_store::blobs::BlobStore;
 use eads_store::port::Scan;
 use eads_store::vault::Vault;
 use eads_tests::content::{Terms, red};
-use eads_tests::house::{House, accept, connected, sound};
+use eads_tests::hostile::{Hostile, Session};
+use eads_tests::house::{House, accept, alarmed, connected, sound, status};
 use eads_tests::member::Member;
 use eads_tests::operator::{code, refused};
 use eads_tests::photos::{BESIDE, draft_with, images, jpeg, picture, png, tagged};
@@ -142,7 +145,8 @@ async fn a_draft_names_its_own_officers_uploads_and_nobody_elses() {
     issuer.notices().discard_draft(v1::DiscardDraftRequest { draft_id: drafted.draft_id }).await.unwrap();
     until("the photograph of the draft is gone", || async { sealed(id.dir()).len() == 1 }).await;
     id.clock.advance(86_399);
-    assert_eq!(id.node().expire_loose_blobs().await.unwrap(), 0);
+    id.node().expire().await.unwrap();
+    assert_eq!(sealed(id.dir()).len(), 1);
     id.clock.advance(2);
     until("the photograph that nobody names is gone", || async { sealed(id.dir()).is_empty() }).await;
     assert_eq!(refused(draft(vec![blob]).await), "PHOTO_UNKNOWN");
@@ -262,8 +266,8 @@ async fn a_receiver_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let request = draft_with(&red("interrupted"), &blobs, &["MY"], SystemClock.now().as_unix());
     let drafted = id.issuer.notices().create_draft(request).await.unwrap().into_inner();
     id.approver.approve(&drafted.draft_id).await.unwrap();
-    let issued = id.issuer.notices().issue_draft(v1::IssueDraftRequest { draft_id: drafted.draft_id });
-    let reference = issued.await.unwrap().into_inner().reference;
+    let request = v1::IssueDraftRequest { draft_id: drafted.draft_id };
+    let reference = id.issuer.notices().issue_draft(request).await.unwrap().into_inner().reference;
 
     let mut interrupted = 0;
     for share in [8, 3, 2] {
@@ -300,4 +304,104 @@ async fn a_receiver_that_is_killed_in_the_middle_goes_on_where_it_was() {
     id.withdraw(&reference).await.unwrap();
     until("it is destroyed", || async { sealed(&dir).is_empty() }).await;
     assert!(my.unsound().await.is_empty());
+}
+
+/// A statement of a hostile peer that names `file`, its reference, and the batch that delivers both.
+fn announced(id: &mut Hostile, tag: &str, file: &[u8]) -> (String, v1::SyncResponse) {
+    let (name, sum, len) = (hex::encode([7; 16]), sha256(file), file.len());
+    let image = format!("{{ id = \"{name}\", sha256 = \"{sum}\", len = {len}, media = \"image/jpeg\" }}");
+    let index = id.issue(&format!("{}images = [{image}]\n", red(tag)));
+    let content = id.entries[index].committed.as_ref().unwrap().content();
+    let reference = content.reference().unwrap().to_string();
+    let mut batch = id.batch(0, id.tree.size());
+    batch.deliveries.push(v1::Delivery {
+        sequence: batch.deliveries.len() as u64,
+        kind: v1::DeliveryKind::Blob.into(),
+        index: index as u64,
+        slot: 13,
+        ..v1::Delivery::default()
+    });
+    (reference, batch)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_serves_another_picture_raises_an_alarm_and_nothing_of_it_is_shown() {
+    let house = House::new();
+    let my = house.member("MY").await;
+    let mut id = Hostile::accepted_by(&my, &house, "ID").await;
+    let good = jpeg(&picture(600, 400, 8));
+    let mut other = good.clone();
+    other[good.len() / 2] ^= 1;
+    let (reference, batch) = announced(&mut id, "swapped", &good);
+    id.script.serve_file(other);
+    id.script.next(Session::Batches(vec![batch]));
+    alarmed(&my, "BLOB_WRONG").await;
+    assert_eq!(my.photos_of(&reference).await, [(0, u32::try_from(good.len()).unwrap())]);
+    assert_eq!(refused(my.operator("officer").photo(&reference, 1, false).await), "PHOTO_INCOMPLETE");
+    assert!(sealed(my.dir()).is_empty());
+    // Half of it, again and again, is no photograph either; what came of it is kept for the next attempt.
+    id.script.serve_file(good[..good.len() / 2].to_vec());
+    my.clock.advance(61);
+    alarmed(&my, "BLOB_EMPTY_ANSWER").await;
+    assert_eq!(refused(my.operator("officer").photo(&reference, 1, false).await), "PHOTO_INCOMPLETE");
+    id.script.serve_file(good.clone());
+    my.clock.advance(121);
+    my.has_photos(&reference, 1).await;
+    let (_, shown) = my.operator("officer").photo(&reference, 1, false).await.unwrap();
+    assert!(shown == good);
+    until("the alarm is over", || async { !status(&my).await.alarms.iter().any(|alarm| alarm.contains("BLOB:")) })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_is_served_what_it_may_hold_and_only_as_long_as_it_may() {
+    let house = House::new();
+    let my = house.member("MY").await;
+    let id = Hostile::accepted_by(&my, &house, "ID").await;
+    let issuer = my.operator("issuer");
+    let mut ours = Vec::new();
+    for (seed, audience) in [(1, ["ID"].as_slice()), (2, &[])] {
+        let blob = issuer.upload(&jpeg(&picture(500, 400, 0x70 + seed))).await.unwrap();
+        let reference = issue(&my, &format!("asked{seed}"), &[blob], audience).await;
+        let digest = my.notice(&reference).await.unwrap().digest;
+        ours.push((reference, blob, digest));
+    }
+    let mut client = PeerServiceClient::new(id.dial(&my).await.channel());
+    let ask = |blob: &BlobRef, digest: &[u8]| v1::FetchBlobRequest {
+        digest: digest.to_vec(),
+        slot: 13,
+        id: blob.id.to_vec(),
+        offset: 0,
+        window: 0,
+    };
+    let mut fetched = async |request: v1::FetchBlobRequest| -> Result<Vec<u8>, tonic::Status> {
+        let mut stream = client.fetch_blob(request).await?.into_inner();
+        let mut bytes = Vec::new();
+        while let Some(message) = stream.message().await? {
+            assert!(message.chunk.len() <= 16 * 1024);
+            bytes.extend(message.chunk);
+        }
+        Ok(bytes)
+    };
+    let [(reference, blob, digest), (_, hidden, unaddressed)] = ours.as_slice() else { panic!("two") };
+    let whole = fetched(ask(blob, digest)).await.unwrap();
+    assert_eq!(sha256(&whole), blob.sha256);
+    // From any byte on, and no more than was asked for.
+    let part = fetched(v1::FetchBlobRequest { offset: 12_345, window: 20_001, ..ask(blob, digest) }).await.unwrap();
+    assert_eq!(part, whole[12_345..12_345 + 20_001]);
+    let end = v1::FetchBlobRequest { offset: u64::from(blob.len), ..ask(blob, digest) };
+    assert_eq!(fetched(end).await.unwrap(), Vec::<u8>::new());
+    let behind = v1::FetchBlobRequest { offset: u64::from(blob.len) + 1, ..ask(blob, digest) };
+    assert_eq!(refused(fetched(behind).await), "BLOB_OFFSET");
+    for request in [
+        ask(hidden, unaddressed),
+        ask(hidden, digest),
+        ask(blob, unaddressed),
+        ask(blob, blob.sha256.as_bytes()),
+        v1::FetchBlobRequest { slot: 12, ..ask(blob, digest) },
+    ] {
+        assert_eq!(refused(fetched(request).await), "BLOB_UNKNOWN");
+    }
+    my.withdraw(reference).await;
+    assert_eq!(refused(fetched(ask(blob, digest)).await), "BLOB_UNKNOWN");
 }

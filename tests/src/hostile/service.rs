@@ -46,6 +46,7 @@ pub struct Script {
     held: Mutex<Vec<v1::HeldCheckpoint>>,
     has: Mutex<v1::GetHeldResponse>,
     returned: Mutex<Vec<v1::ReturnRegisterResponse>>,
+    file: Mutex<Vec<u8>>,
 }
 
 impl Script {
@@ -67,6 +68,14 @@ impl Script {
         reply: impl Fn(v1::QueryRequest) -> Option<Result<v1::QueryResponse, Status>> + Send + 'static,
     ) {
         *self.reply.lock().expect("no panic") = Some(Box::new(reply));
+    }
+
+    /// What is served as every photograph from now on.
+    ///
+    /// # Panics
+    /// Never, unless a test panicked before.
+    pub fn serve_file(&self, file: Vec<u8>) {
+        *self.file.lock().expect("no panic") = file;
     }
 
     /// From where the victim asked, each time.
@@ -209,8 +218,17 @@ impl PeerService for Api {
         }
     }
 
-    async fn fetch_blob(&self, _: Request<v1::FetchBlobRequest>) -> Result<Response<Self::FetchBlobStream>, Status> {
-        Err(Status::unimplemented("fetch_blob"))
+    async fn fetch_blob(
+        &self,
+        request: Request<v1::FetchBlobRequest>,
+    ) -> Result<Response<Self::FetchBlobStream>, Status> {
+        let asked = request.into_inner();
+        let file = self.0.file.lock().expect("no panic").clone();
+        let from = usize::try_from(asked.offset).map_or(file.len(), |from| from.min(file.len()));
+        let to = file.len().min(from + usize::try_from(asked.window).expect("a window"));
+        let chunks: Vec<_> =
+            file[from..to].chunks(16 * 1024).map(|chunk| Ok(v1::FetchBlobResponse { chunk: chunk.to_vec() })).collect();
+        Ok(Response::new(stream::iter(chunks).boxed()))
     }
 
     async fn exchange_checkpoints(

@@ -15,7 +15,7 @@ use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::pages::Pages;
-use crate::rows::{self, BlobKey, HeldBlobs, OwnNotice, PurgeJob};
+use crate::rows::{self, BlobKey, BlobWanted, HeldBlobs, OwnNotice, PurgeJob};
 
 const BLOB_SCHEMA: u16 = 1;
 const PAGE: usize = 256;
@@ -34,7 +34,8 @@ pub(crate) struct DraftBlobs {
 }
 
 impl Node {
-    /// Removes files that no row names: what was written before a commit that never came.
+    /// Removes files that no row names: what was written before a commit that never came. Wants anew what a peer
+    /// served once and is not here any more.
     pub(crate) async fn sweep_blobs(&self) -> Result<(), ServiceError> {
         let mut known = BTreeSet::new();
         let mut own = Pages::of(&*self.store, area::BLOB);
@@ -45,8 +46,16 @@ impl Node {
         }
         let mut held = Pages::of(&*self.store, area::HELD_BLOBS);
         while let Some(page) = held.next().await? {
-            for (_, row) in &page {
-                known.extend(rows::parse::<HeldBlobs>(row)?.blobs.iter().map(|blob| KeySlot::from(blob.key)));
+            for (key, row) in &page {
+                let keys: Vec<KeySlot> =
+                    rows::parse::<HeldBlobs>(row)?.blobs.iter().map(|blob| blob.key.into()).collect();
+                known.extend(keys.iter().copied());
+                let whole = self.blobs.with(move |store| Ok(keys.iter().all(|key| store.is_whole(*key)))).await?;
+                if !whole && self.store.get(area::BLOB_WANTED, key).await?.is_none() {
+                    let mut batch = Batch::new();
+                    rows::put(&mut batch, area::BLOB_WANTED, key, &BlobWanted::default())?;
+                    self.store.commit(batch).await?;
+                }
             }
         }
         let removed = self.blobs.with(move |store| store.sweep(|key| known.contains(&key))).await?;

@@ -30,7 +30,7 @@ pub use show::{PhotoShown, PhotoView};
 
 use crate::error::ServiceError;
 
-/// Pictures that are decoded at one time: each takes up to 100 MiB of memory.
+/// Pictures that are decoded at one time: each takes up to 220 MiB of memory.
 const DECODING: usize = 2;
 /// How long a caller waits for its turn.
 const TURN: Duration = Duration::from_secs(20);

@@ -13,8 +13,9 @@ use crate::error::ServiceError;
 
 /// The longest side of a picture, in pixels.
 const MAX_SIDE: u32 = 10_000;
-/// The most memory that decoding one picture takes: 33 million pixels of three bytes.
-const MAX_ALLOC: u64 = 100 * 1024 * 1024;
+/// The most bytes that a decoded picture may have: 25 million pixels of three bytes. A decoder may take twice as many
+/// beside them.
+const MAX_ALLOC: u64 = 72 * 1024 * 1024;
 /// Of what is kept, and of what stays of it when it is too long.
 const QUALITIES: [u8; 4] = [90, 80, 65, 50];
 const THUMBNAIL_SIDE: u32 = 256;
@@ -194,7 +195,7 @@ fn refused(error: ImageError) -> ServiceError {
             };
             ServiceError::invalid(
                 "PHOTO_DIMENSIONS",
-                format!("the picture is too large ({what}): at most {MAX_SIDE} pixels a side and 33 megapixels"),
+                format!("the picture is too large ({what}): at most {MAX_SIDE} pixels a side and 25 megapixels"),
             )
         }
         _ => damaged(),

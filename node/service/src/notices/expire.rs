@@ -12,13 +12,14 @@ use crate::rows::{self, BlobKey, HeldNotice, Life, OwnNotice, PurgeJob};
 const PAGE: usize = 256;
 
 impl Node {
-    /// Ends every notice, own or held, whose validity is over. Returns how many.
+    /// Ends every notice, own or held, whose validity is over, and every photograph that no draft named in time.
+    /// Returns how many.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn expire(&self) -> Result<usize, ServiceError> {
         let now = self.clock.now().as_unix();
-        let mut ended = 0;
+        let mut ended = self.expire_loose_blobs().await?;
         loop {
             let due = self.store.scan(Scan::new(area::EXPIRY, PAGE)).await?;
             let full = due.len() == PAGE;

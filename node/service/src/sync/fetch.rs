@@ -157,13 +157,18 @@ impl Fetching {
         let content = node.vault.get(area::HELD_CONTENT, key).await.map_err(ServiceError::from)?;
         let Some(Sealed::Plain { bytes, .. }) = content else { return Err(Unfetched::Ended) };
         let content = StoredStatement::parse(&bytes)?.content()?;
+        // One that the peer cannot serve does not keep the others back.
+        let mut unserved = None;
         for blob in &held.blobs {
             let named = content.blobs().find(|(slot, named)| slot.get() == blob.slot && named.blob_id() == blob.id);
             if let Some((slot, named)) = named {
-                self.one(held.digest, slot, blob, named).await?;
+                match self.one(held.digest, slot, blob, named).await {
+                    Err(Unfetched::Served(code)) => unserved = Some(code),
+                    other => other?,
+                }
             }
         }
-        Ok(())
+        unserved.map_or(Ok(()), |code| Err(Unfetched::Served(code)))
     }
 
     async fn one(&mut self, digest: Hash, slot: SlotNumber, blob: &BlobKey, named: &BlobRef) -> Result<(), Unfetched> {
@@ -282,6 +287,8 @@ impl Node {
         let Some(wanted) = rows::get::<BlobWanted>(&*self.store, area::BLOB_WANTED, key).await? else { return Ok(()) };
         let mut batch = Batch::new();
         match failure {
+            // More of them were announced meanwhile.
+            None if !self.held_blobs_are_whole(key).await? => return Ok(()),
             None => {
                 batch.delete(area::BLOB_WANTED, key);
                 self.alarms.clear(&alarm);

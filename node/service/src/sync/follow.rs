@@ -279,9 +279,6 @@ async fn expire(node: Arc<Node>, stop: CancellationToken) {
             if let Err(error) = node.expire().await {
                 tracing::error!(code = %error.code(), "ended validities cannot be written: {error}");
             }
-            if let Err(error) = node.expire_loose_blobs().await {
-                tracing::error!(code = %error.code(), "photographs that nobody names were not ended: {error}");
-            }
             tokio::time::sleep(node.limits.expiry_interval).await;
         }
     })

@@ -2,6 +2,7 @@
 
 use eads_domain::id::MemberId;
 use eads_domain::slot::{SlotNumber, SlotSet};
+use eads_store::keys::KeySlot;
 use eads_store::port::Batch;
 use eads_store::vault::Sealed;
 
@@ -52,6 +53,13 @@ impl Node {
             effect.blobs = true;
         }
         Ok(effect)
+    }
+
+    /// Whether every photograph of a held statement is here.
+    pub(super) async fn held_blobs_are_whole(&self, key: &[u8]) -> Result<bool, ServiceError> {
+        let held: Option<HeldBlobs> = rows::get(&*self.store, area::HELD_BLOBS, key).await?;
+        let keys: Vec<KeySlot> = held.iter().flat_map(|held| &held.blobs).map(|blob| blob.key.into()).collect();
+        self.blobs.with(move |store| Ok(keys.iter().all(|key| store.is_whole(*key)))).await
     }
 
     /// Takes the photographs of a held statement out of the rows, for the purge job that destroys them.
