@@ -89,10 +89,7 @@ async fn what_is_no_photograph_of_two_mebibytes_is_refused_and_leaves_nothing() 
     let good = jpeg(&picture(300, 200, 1));
     let mut long = good.clone();
     long.resize(3 << 20, 0);
-    let mut wide = png(&picture(64, 64, 1));
-    // Its header says 60,000 by 60,000 pixels, with the checksum that belongs to it.
-    wide.splice(16..33, [0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60, 8, 2, 0, 0, 0, 0x6A, 0x21, 0xA5, 0x2C]);
-    let bomb = png(&image::DynamicImage::new_luma8(9_999, 9_999).into_rgb8().into());
+    let bomb = png(&image::DynamicImage::new_luma8(9_999, 9_999));
     assert!(bomb.len() < 1 << 20, "a bomb is small: {}", bomb.len());
     for (file, expected) in [
         (b"This is a text.\n".to_vec(), "PHOTO_FORMAT"),
@@ -103,8 +100,6 @@ async fn what_is_no_photograph_of_two_mebibytes_is_refused_and_leaves_nothing() 
     ] {
         assert_eq!(refused(issuer.upload(&file).await), expected);
     }
-    let told = refused(issuer.upload(&wide).await);
-    assert!(["PHOTO_DIMENSIONS", "PHOTO_DAMAGED"].contains(&told.as_str()), "{told}");
     assert_eq!(refused(id.operator("officer").upload(&good).await), "ROLE_REQUIRED");
     assert!(sealed(id.dir()).is_empty());
     issuer.upload(&good).await.unwrap();

@@ -116,7 +116,7 @@ impl Node {
                         self.vault.delete(&mut one, area::BLOB, blob.id.as_bytes()).await?;
                     }
                     one.delete(area::BLOB_STATEMENT, version.digest.as_bytes());
-                    let version = OwnVersion { destroyed: true, ..version };
+                    let version = OwnVersion { destroyed: true, blobs: Vec::new(), ..version };
                     rows::put(&mut one, area::OWN_VERSION, &area::notice_index(notice, index), &version)?;
                     self.store.commit(one).await?;
                 }
