@@ -18,6 +18,8 @@ async fn call(operator: &Operator, method: &str) -> String {
         "AcceptPeer" => unit(operator.peering().accept_peer(v1::AcceptPeerRequest::default()).await),
         "ListPeers" => unit(operator.peering().list_peers(v1::ListPeersRequest {}).await),
         "RemovePeer" => unit(operator.peering().remove_peer(v1::RemovePeerRequest::default()).await),
+        "UploadPhoto" => unit(operator.notices().upload_photo(futures::stream::empty()).await),
+        "GetPhoto" => unit(operator.notices().get_photo(v1::GetPhotoRequest::default()).await),
         "CreateDraft" => unit(operator.notices().create_draft(v1::CreateDraftRequest::default()).await),
         "ListDrafts" => all(operator.notices().list_drafts(v1::ListDraftsRequest::default()).await).await,
         "GetDraft" => unit(operator.notices().get_draft(v1::GetDraftRequest::default()).await),

@@ -234,10 +234,8 @@ impl BlobStore {
         for entry in fs::read_dir(&self.dir).map_err(&listed)? {
             let entry = entry.map_err(&listed)?;
             let name = entry.file_name();
-            let (stem, suffix) = match name.to_str().map(|name| name.split_once('.').unwrap_or((name, ""))) {
-                Some(parts) => parts,
-                None => ("", ""),
-            };
+            let name = name.to_str().unwrap_or_default();
+            let (stem, suffix) = name.split_once('.').unwrap_or((name, ""));
             let stays = key_of(stem).is_some_and(&known) && matches!(suffix, "" | PART);
             if !stays && self.remove_file(&entry.path())? {
                 removed += 1;
