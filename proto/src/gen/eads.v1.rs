@@ -110,7 +110,7 @@ pub struct NameKey {
     /// As written on a passport, in a report or in a chat; any script.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// YYYY\[-MM\[-DD\]\], or empty.
+    /// YYYY\[-MM[-DD]\], or empty.
     #[prost(string, tag = "2")]
     pub birth_date: ::prost::alloc::string::String,
     /// ISO 3166-1 alpha-2, or empty.
