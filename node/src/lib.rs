@@ -7,3 +7,4 @@ pub mod identity;
 pub mod init;
 pub mod lifecycle;
 mod maintain;
+mod upkeep;

@@ -13,7 +13,6 @@ use eads_edge::tls::{ConnectionRegistry, IdentityHandle, PeerConnector};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits;
 use eads_service::{Node, NodeIdentity, Parts, ServiceError};
-use eads_store::embedded::EmbeddedOptions;
 use eads_store::keys::KeyTree;
 use eads_store::{BlobStore, EmbeddedStore};
 use tokio::net::TcpListener;
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::control::{Control, Target};
 use crate::identity::{Identity, Passphrase};
+use crate::upkeep::Upkeep;
 
 const AUDIT: &str = "audit";
 
@@ -69,6 +69,7 @@ pub struct Running {
     listeners: Listeners,
     entropy: Arc<dyn Entropy>,
     target: Target,
+    upkeep: Upkeep,
 }
 
 /// Opens the node of `config`. Slow on purpose where keys are decrypted; everything that blocks does so on
@@ -130,8 +131,9 @@ pub async fn open(
         operator_limits: config.limits.listener(),
         settings: config.peers.tls(),
     };
+    let upkeep = Upkeep::new(config.store.compact_above_bytes());
     tokio::spawn(keep(peer_identity, operator_identity, config.dir));
-    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target })
+    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target, upkeep })
 }
 
 /// Opens the directory of `config` for maintenance while no node runs on it.
@@ -154,12 +156,14 @@ impl Running {
     /// [`LifecycleError`] if the services cannot be put together.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LifecycleError> {
         let workers = tokio::spawn(eads_service::sync::run(self.node.clone(), stop.clone()));
+        let upkeep = tokio::spawn(self.upkeep.run(self.target.clone(), stop.clone()));
         let control = tokio::spawn(control(self.target, stop.clone()));
         let served = serve(self.node, self.entropy, self.listeners, stop.clone()).await;
         stop.cancel();
         // A worker that panicked has said so in the log already.
         let _ = workers.await;
         let _ = control.await;
+        let _ = upkeep.await;
         served.map_err(|error| LifecycleError::new(&error))
     }
 }
@@ -201,11 +205,12 @@ fn open_blocking(
 ) -> Result<Files, LifecycleError> {
     let dir = &config.dir;
     // The store first: it locks the directory, so that nothing below is opened by two nodes.
-    let store = EmbeddedStore::open(dir, EmbeddedOptions::default()).map_err(|error| LifecycleError::new(&error))?;
+    let store = EmbeddedStore::open(dir, config.store.options()).map_err(|error| LifecycleError::new(&error))?;
     let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
     let for_keys = passphrase.for_key_tree().map_err(|error| LifecycleError::new(&error))?;
     let keys = KeyTree::open(dir, &for_keys, entropy.clone()).map_err(|error| LifecycleError::new(&error))?;
     let keys = Arc::new(keys);
+    keys.use_ballast(store.ballast().clone());
     let blobs = BlobStore::open(dir, keys.clone()).map_err(|error| LifecycleError::new(&error))?;
     let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;

@@ -15,6 +15,8 @@ use crate::lifecycle;
 /// Maintenance of the store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreAction {
+    /// Give back the space of what was overwritten and deleted; everything goes on meanwhile
+    Compact(MaintenanceArguments),
     /// Read and verify everything: journal, view, keys, audit log
     Check(MaintenanceArguments),
 }
@@ -44,6 +46,7 @@ pub(crate) struct MaintenanceArguments {
 /// Runs a command of `eads-node store`.
 pub(crate) fn store(action: StoreAction) -> Result<(), Failure> {
     match action {
+        StoreAction::Compact(arguments) => maintain(&arguments, Request::Compact {}),
         StoreAction::Check(arguments) => maintain(&arguments, Request::Check {}),
     }
 }

@@ -5,6 +5,7 @@
 
 mod audit;
 mod command;
+mod compaction;
 mod erasure;
 mod forged;
 mod four_eyes;

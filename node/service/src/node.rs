@@ -157,6 +157,11 @@ impl Node {
         &self.audit
     }
 
+    /// What an administrator should look at.
+    pub const fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
     /// Bounds and deadlines.
     pub const fn limits(&self) -> &Limits {
         &self.limits

@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod listeners;
 mod log;
+mod store;
 mod template;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use error::ConfigError;
 pub use limits::LimitsConfig;
 pub use listeners::{Advertised, OperatorsConfig, PeersConfig};
 pub use log::{LogConfig, LogFilter, LogFormat};
+pub use store::StoreConfig;
 
 pub(crate) use template::Template;
 
@@ -45,6 +47,9 @@ pub struct Config {
     /// Bounds of both listeners.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How the disk is used.
+    #[serde(default)]
+    pub store: StoreConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,

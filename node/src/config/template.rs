@@ -50,8 +50,14 @@ allow_x25519 = false
 # connections_per_member = 16
 # streams_per_connection = 128
 # keepalive_interval_seconds = 20
-# keepalive_timeout_seconds = 10
+# keepalive_timeout_seconds = 30
 # drain_timeout_seconds = 10
+
+[store]
+# Below this much free space only withdrawals, suspensions, purges and the like are still written.
+# reserve_mib = 256
+# The node compacts its store by itself, at most once an hour, when that gives back more than this and than what stays.
+# compact_above_mib = 256
 
 [log]
 # "text" for people, "json" for collectors.

@@ -19,10 +19,13 @@ fn what_init_writes_is_read_back_and_means_the_defaults() {
     assert_eq!(config.member.to_string(), "MY");
     assert_eq!(config.peers.advertised.len(), 2);
     assert_eq!(config.limits, LimitsConfig::default());
+    assert_eq!(config.store, StoreConfig::default());
     assert_eq!(config.log, LogConfig::default());
     let uncommented: String = sample()
         .lines()
-        .map(|line| line.strip_prefix("# ").filter(|l| l.contains("_seconds =")).unwrap_or(line))
+        .map(|line| {
+            line.strip_prefix("# ").filter(|l| l.contains("_seconds =") || l.contains("_mib =")).unwrap_or(line)
+        })
         .map(|l| format!("{l}\n"))
         .collect();
     assert_ne!(uncommented, sample());
@@ -45,6 +48,8 @@ fn what_is_not_understood_is_refused_with_the_reason() {
         ("[log]", "[log]\ncolour = true", "unknown field `colour`"),
         ("[limits]", "[limits]\nconnection = 1", "unknown field `connection`"),
         ("[limits]", "[limits]\nhandshakes = 0", "limits.handshakes must be 1 to 10000"),
+        ("[store]", "[store]\nreserve_mib = 63", "store.reserve_mib must be 64 to 1048576"),
+        ("[store]", "[store]\nreserve = 256", "unknown field `reserve`"),
         ("member = \"MY\"", "member = \"my\"", "two capital letters"),
         ("node.my.example:7443", "node.my.example", "is not an endpoint"),
         ("format = \"text\"", "format = \"xml\"", "unknown variant `xml`"),

@@ -15,10 +15,11 @@
 //! to `maintain` in `maintain.rs`. Nothing else knows which commands there are.
 
 mod client;
+mod compact;
 mod server;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
+    /// Give back the space of what was overwritten and deleted.
+    Compact {},
     /// Read and verify the journal, its view, the key tree and the audit log.
     Check {},
 }
@@ -60,6 +63,7 @@ impl Request {
     /// As it stands in the audit log.
     const fn operation(&self) -> &'static str {
         match self {
+            Self::Compact {} => "StoreCompact",
             Self::Check {} => "StoreCheck",
         }
     }
@@ -95,7 +99,7 @@ impl Progress {
     /// How many lines may wait; those above are dropped.
     const WAITING: usize = 16;
 
-    fn new(stop: CancellationToken) -> (Self, mpsc::Receiver<String>) {
+    pub(crate) fn new(stop: CancellationToken) -> (Self, mpsc::Receiver<String>) {
         let (lines, told) = mpsc::channel(Self::WAITING);
         (Self { lines, stop }, told)
     }
@@ -161,16 +165,21 @@ enum Answer {
     Refused(Refusal),
 }
 
-/// Does a command for the user with the number `uid`, between two entries of the audit log.
+/// The local user with the number `uid` as an actor.
+fn local(uid: u32) -> Actor {
+    Actor::Operator { name: format!("uid-{uid}"), roles: vec!["local-administrator".to_owned()] }
+}
+
+/// Does a command for `actor`, between two entries of the audit log.
 ///
 /// # Errors
 /// `AUDIT_UNAVAILABLE`, then nothing was done or its end is not recorded; the command's own refusals.
-pub async fn perform(request: Request, uid: u32, target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
-    let actor = Actor::Operator { name: format!("uid-{uid}"), roles: vec!["local-administrator".to_owned()] };
+pub async fn perform(request: Request, actor: Actor, target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
     let id = RequestId::random(&*target.entropy);
     let intent = Entry::new(EntryKind::Intent, target.clock.now(), id, actor, request.operation());
     let intent = target.audit.intent(intent).await?;
     let done = match request {
+        Request::Compact {} => compact::compact(target, progress).await,
         Request::Check {} => check(target, progress).await,
     };
     let result = match &done {
@@ -188,7 +197,7 @@ pub async fn perform(request: Request, uid: u32, target: &Target, progress: &Pro
 /// As [`perform`].
 pub async fn alone(request: Request, target: &Target, mut told: impl FnMut(&str)) -> Result<Outcome, Refusal> {
     let (progress, mut lines) = Progress::new(CancellationToken::new());
-    let mut doing = std::pin::pin!(perform(request, own_uid()?, target, &progress));
+    let mut doing = std::pin::pin!(perform(request, local(own_uid()?), target, &progress));
     loop {
         tokio::select! {
             done = &mut doing => return done,

@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, MAX_REQUEST, Progress, Refusal, Request, Target, io_refusal, own_uid, perform, socket_path};
+use super::{
+    Answer, MAX_REQUEST, Progress, Refusal, Request, Target, io_refusal, local, own_uid, perform, socket_path,
+};
 
 /// Callers at a time; further ones are hung up on.
 const CALLERS: usize = 8;
@@ -134,7 +136,7 @@ async fn work(
     stop: CancellationToken,
 ) -> Result<super::Outcome, Refusal> {
     let (progress, mut told) = Progress::new(stop.clone());
-    let mut doing = std::pin::pin!(perform(request, uid, target, &progress));
+    let mut doing = std::pin::pin!(perform(request, local(uid), target, &progress));
     loop {
         let line = tokio::select! {
             done = &mut doing => return done,

@@ -9,7 +9,7 @@ use eads_store::keys::{KdfCost, Passphrase};
 
 use super::*;
 
-fn target(dir: &Path) -> Target {
+pub(crate) fn target(dir: &Path) -> Target {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::from_unix(1_800_000_000)));
     let passphrase = Passphrase::new(b"five random words".to_vec()).unwrap();
@@ -116,4 +116,20 @@ async fn a_directory_too_deep_for_a_socket_is_named() {
     for refusal in [Control::listen(&deep).unwrap_err(), asking(&deep).await.unwrap_err()] {
         assert_eq!(refusal.code, "CONTROL_PATH_TOO_LONG");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compaction_says_what_it_gave_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let home = dir.path().to_path_buf();
+    let mut told = Vec::new();
+    let asked = tokio::task::spawn_blocking(move || {
+        let asked = ask(&home, &Request::Compact {}, |line| told.push(line.to_owned()));
+        (asked, told)
+    });
+    let (Ok(Asked::Done(outcome)), _told) = asked.await.unwrap() else { panic!("not done") };
+    assert!(outcome.lines.last().unwrap().starts_with("reclaimed "), "{outcome:?}");
+    assert!(outcome.report["before"]["journal_bytes"].is_u64());
+    served.end().await;
 }

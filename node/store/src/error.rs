@@ -69,6 +69,14 @@ pub enum StoreError {
         /// What was seen, without contents.
         what: String,
     },
+    /// The disk refused what the view wanted of it. For a commit the outcome is unknown.
+    #[error("{}: {what}; nothing is lost: the view is opened again by itself once the disk allows it", dir.display())]
+    ViewUnwritable {
+        /// The view's directory.
+        dir: PathBuf,
+        /// What was seen, without contents.
+        what: String,
+    },
     /// A fresh view could not be built from the journal.
     #[error("{}: the view cannot be built: {what}; check space, permissions and the disk, then start again", dir.display())]
     ViewUnbuildable {
@@ -76,6 +84,36 @@ pub enum StoreError {
         dir: PathBuf,
         /// What was seen, without contents.
         what: String,
+    },
+    /// The snapshot that stands for the beginning of the journal is not what was written.
+    #[error("{} is damaged: {reason}; nothing was changed: restore the node's backup, what peers sent is fetched again", file.display())]
+    SnapshotDamaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A compaction needs more room than there is. Nothing was changed.
+    #[error("compacting needs {needed} bytes, {} has {free} free: make room and try again", dir.display())]
+    CompactionNoRoom {
+        /// The directory.
+        dir: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes needed, the reserve among them.
+        needed: u64,
+    },
+    /// One compaction at a time.
+    #[error("a compaction is under way")]
+    CompactionRunning,
+    /// The compaction was told to end. Nothing was changed.
+    #[error("the compaction was stopped before anything was changed")]
+    CompactionStopped,
+    /// A fresh view does not have the rows of the running one. Nothing was changed.
+    #[error("{}: what a fresh view holds differs from the running one, nothing was changed: run `eads-node store check`", dir.display())]
+    CompactionDiffers {
+        /// The store's directory.
+        dir: PathBuf,
     },
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -102,10 +140,31 @@ impl StoreError {
             | Self::ValueTooLarge { .. }
             | Self::Locked { .. }
             | Self::SchemaNewer { .. }
-            | Self::DiskReserve { .. } => false,
+            | Self::DiskReserve { .. }
+            | Self::SnapshotDamaged { .. }
+            | Self::CompactionNoRoom { .. }
+            | Self::CompactionRunning
+            | Self::CompactionStopped
+            | Self::CompactionDiffers { .. } => false,
             Self::Journal(error) => error.outcome_unknown(),
-            Self::ViewDamaged { .. } | Self::ViewUnbuildable { .. } | Self::Io { .. } | Self::Closed => true,
+            Self::ViewDamaged { .. }
+            | Self::ViewUnwritable { .. }
+            | Self::ViewUnbuildable { .. }
+            | Self::Io { .. }
+            | Self::Closed => true,
         }
+    }
+}
+
+/// Some refusals of the system have remedies of their own.
+fn io_code(source: &std::io::Error) -> Code {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    match source.raw_os_error() {
+        Some(ENFILE | EMFILE) => Code::new("OUT_OF_FILE_HANDLES"),
+        _ if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Code::new("DISK_READ_ONLY"),
+        _ if source.kind() == std::io::ErrorKind::StorageFull => Code::new("DISK_FULL"),
+        _ => Code::new("STORE_IO"),
     }
 }
 
@@ -120,8 +179,14 @@ impl Coded for StoreError {
             Self::DiskReserve { .. } => Code::new("DISK_RESERVE"),
             Self::Journal(error) => error.code(),
             Self::ViewDamaged { .. } => Code::new("VIEW_DAMAGED"),
+            Self::ViewUnwritable { .. } => Code::new("VIEW_UNWRITABLE"),
             Self::ViewUnbuildable { .. } => Code::new("VIEW_UNBUILDABLE"),
-            Self::Io { .. } => Code::new("STORE_IO"),
+            Self::SnapshotDamaged { .. } => Code::new("SNAPSHOT_DAMAGED"),
+            Self::CompactionNoRoom { .. } => Code::new("COMPACTION_NO_ROOM"),
+            Self::CompactionRunning => Code::new("COMPACTION_RUNNING"),
+            Self::CompactionStopped => Code::new("COMPACTION_STOPPED"),
+            Self::CompactionDiffers { .. } => Code::new("COMPACTION_DIFFERS"),
+            Self::Io { source, .. } => io_code(source),
             Self::Closed => Code::new("STORE_CLOSED"),
         }
     }
@@ -131,6 +196,26 @@ impl Coded for StoreError {
             Self::BatchTooLarge { .. } | Self::KeyTooLarge { .. } | Self::ValueTooLarge { .. } => Fault::Caller,
             Self::Journal(error) => error.fault(),
             _ => Fault::Ourselves,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_for_a_reason_with_a_remedy_has_a_code_of_its_own() {
+        for (number, code) in [
+            (24, "OUT_OF_FILE_HANDLES"),
+            (23, "OUT_OF_FILE_HANDLES"),
+            (30, "DISK_READ_ONLY"),
+            (28, "DISK_FULL"),
+            (5, "STORE_IO"),
+        ] {
+            let source = std::io::Error::from_raw_os_error(number);
+            let error = StoreError::Io { action: "write", path: PathBuf::from("x"), source };
+            assert_eq!(error.code().as_str(), code);
         }
     }
 }

@@ -8,9 +8,11 @@
 //! * [`blobs`]: sealed files for what is too large for a row.
 //! * [`journal`]: the append-only, checksummed, hash-chained file; the audit log uses it too.
 //! * [`keys`] and [`vault`]: the key tree, sealed values, and purging.
+//! * [`reserve`] and [`ballast`]: room that is kept on the disk for what protects people.
 //!
 //! Nothing here knows what the values mean.
 
+pub mod ballast;
 pub mod blobs;
 pub mod conformance;
 pub mod embedded;

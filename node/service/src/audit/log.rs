@@ -67,7 +67,12 @@ impl AuditLog {
     /// # Errors
     /// `JOURNAL_DAMAGED` when it was changed by anything but this log.
     pub fn open(dir: &Path, keys: Arc<KeyTree>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let (journal, _recovered) = Journal::open(dir, JournalOptions::new(LABEL))?;
+        let options = JournalOptions::new(LABEL);
+        let options = match keys.ballast() {
+            Some(ballast) => options.ballast(ballast.clone()),
+            None => options,
+        };
+        let (journal, _recovered) = Journal::open(dir, options)?;
         Ok(Self { journal: Arc::new(journal), clock, day_keys: Arc::new(DayKeys::new(keys)) })
     }
 

@@ -5,24 +5,45 @@
 //! every open and, if it does not agree with the journal, moved aside and built anew ([`OpenReport::rebuilt`]).
 //!
 //! **Crash windows.** Before the sync: the commit did not happen, or, if the system had already written it by
-//! itself, happened. After the sync, before the view: it happened, and the next open applies it. A view that fails
-//! while running makes every later call fail with `VIEW_DAMAGED` until a restart; commits under way then are in the
-//! journal.
+//! itself, happened. After the sync, before the view: it happened, and the next open applies it.
+//!
+//! **Faults.** After a failed write or sync of the journal what the device holds is unknown: that commit says so, no
+//! further one is written until a restart, reading goes on ([`EmbeddedStore::health`] tells). Want of room or of file
+//! handles is not such a failure: the commit did not happen, and later ones do as soon as there is room again. A view
+//! that found damage makes every later call fail with `VIEW_DAMAGED` until a restart; commits under way then are in the
+//! journal. A view that the disk refused (sled does not recover from that by itself) is closed and opened again, from
+//! where the journal goes on; commits that are durable wait for it, others are refused, reads fail with
+//! `VIEW_UNWRITABLE`, all for that long only.
+//!
+//! **A full disk.** Ordinary batches stop at the [reserve](crate::reserve). Protective ones go on, and when others have
+//! filled the disk to its end, on what is prepared ahead: the next journal file, and the [ballast](crate::ballast), which
+//! gives way to the journal and, before it has to ask, to the view.
+//!
+//! **Opening.** After a clean end: the last journal file, and what the view vouches for. After any other: every row of
+//! the view is read and counted, and the journal is read from the view's last commit on. The rest is read by whoever needs
+//! it, and by [`EmbeddedStore::check`].
 //!
 //! **Why a view.** sled's own flush is not durable across a power cut and some cuts leave files that it cannot open,
-//! panics on or waits for; its space is never given back. As a view it may do all that.
+//! panics on or waits for; its space is never given back. As a view it may do all that; `compact.rs` says how space
+//! comes back.
 //!
-//! Layout: `<dir>/lock`, `<dir>/journal/`, `<dir>/view/<n>/` (sled), `<dir>/view.rebuild` (a mark: build anew at the next
-//! start; anyone may create it, also to regain space), `<dir>/view.damaged-<n>/` (the last two views moved aside, while
-//! there is room), `<dir>/view.evidence-<n>/` (views that hold commits which the journal has not; never removed).
+//! Layout: `<dir>/lock`, `<dir>/journal/`, `<dir>/snapshot/` (what stands for the beginning of the journal),
+//! `<dir>/view/<n>/` (sled), `<dir>/view.clean` (the view needs no reading), `<dir>/ballast`, `<dir>/view.rebuild` (a
+//! mark: build anew at the next start; anyone may create it), `<dir>/view.damaged-<n>/` (the last two views moved aside,
+//! while there is room), `<dir>/view.evidence-<n>/` (views that hold commits which the journal has not; never removed).
 //!
 //! Reads run on tokio's blocking threads: a row that is not cached is read from disk. Nothing on the query path
 //! reads the store, so that the hop costs nobody.
 
 mod applier;
+mod clean;
+mod compact;
+mod options;
+mod places;
 mod rebuild;
 mod record;
 mod rows;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -30,145 +51,64 @@ mod view;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use self::applier::Task;
+use self::applier::{Applier, Task};
+use self::clean::CleanMark;
+pub use self::compact::{CompactStep, Compacted, Observe};
+pub use self::options::{CheckReport, EmbeddedOptions, OpenReport, Sizes};
+use self::places::Places;
+use self::rebuild::Source;
 pub use self::rebuild::{RebuildReason, Rebuilt};
 pub use self::record::Change;
-use self::rows::Outcome;
-use self::view::View;
+use self::rows::{Outcome, Watermark};
+use self::snapshot::Snapshots;
+use self::view::Views;
+use crate::ballast::Ballast;
 use crate::error::StoreError;
 use crate::journal::sync_directory;
-use crate::journal::{DEFAULT_SEGMENT_BYTES, Head, Journal, JournalError, JournalOptions, Recovered, Replay, Verified};
+use crate::journal::{Head, Journal, JournalError, JournalOptions, Replay};
 use crate::lock::DirectoryLock;
 use crate::port::{Area, Batch, Row, Scan, Sequence, Store};
-use crate::reserve::{DEFAULT_RESERVE_BYTES, FileSystem, FreeSpace, Reserve};
+use crate::reserve::Reserve;
 
 /// The schema that this program writes. A directory with a newer one is refused.
 pub const SCHEMA_VERSION: u32 = 1;
 
 const LABEL: &str = "eads/store";
 
-/// How an embedded store is run.
-#[derive(Clone, Debug)]
-pub struct EmbeddedOptions {
-    segment_bytes: usize,
-    cache_bytes: u64,
-    reserve_bytes: u64,
-    free_space: Arc<dyn FreeSpace>,
-    open_limit: Duration,
-    #[cfg(test)]
-    hook: tests::Hook,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        Self {
-            segment_bytes: DEFAULT_SEGMENT_BYTES,
-            cache_bytes: 64 * 1024 * 1024,
-            reserve_bytes: DEFAULT_RESERVE_BYTES,
-            free_space: Arc::new(FileSystem),
-            open_limit: Duration::from_secs(60),
-            #[cfg(test)]
-            hook: tests::Hook::default(),
-        }
-    }
-}
-
-impl EmbeddedOptions {
-    /// Bytes of a journal segment (8 MiB).
-    #[must_use]
-    pub const fn segment_bytes(mut self, bytes: usize) -> Self {
-        self.segment_bytes = bytes;
-        self
-    }
-
-    /// Bytes of the view that are kept in memory (64 MiB).
-    #[must_use]
-    pub const fn cache_bytes(mut self, bytes: u64) -> Self {
-        self.cache_bytes = bytes;
-        self
-    }
-
-    /// Free bytes of the disk below which only protective batches are written (256 MiB).
-    #[must_use]
-    pub const fn reserve_bytes(mut self, bytes: u64) -> Self {
-        self.reserve_bytes = bytes;
-        self
-    }
-
-    /// Who says how much room there is (the file system).
-    #[must_use]
-    pub fn free_space(mut self, source: Arc<dyn FreeSpace>) -> Self {
-        self.free_space = source;
-        self
-    }
-
-    /// How long opening the view may go without progress before it is given up and built anew (60 s).
-    #[must_use]
-    pub const fn open_limit(mut self, limit: Duration) -> Self {
-        self.open_limit = limit;
-        self
-    }
-
-    #[cfg(test)]
-    fn before_open(&self) {
-        self.hook.call();
-    }
-
-    #[cfg(not(test))]
-    #[allow(clippy::unused_self, reason = "tests hang and panic here")]
-    const fn before_open(&self) {}
-}
-
-/// What opening found and did. Anything in `rebuilt` or `recovered.torn` is worth an administrator's look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenReport {
-    /// The journal's state.
-    pub recovered: Recovered,
-    /// Why the view was replaced, if it was: an alarm.
-    pub rebuilt: Option<Rebuilt>,
-    /// How many commits were applied to the view.
-    pub replayed: u64,
-    /// How many rows there are.
-    pub rows: u64,
-}
-
-/// What a full check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckReport {
-    /// The journal, every record of it.
-    pub journal: Verified,
-    /// Rows in the view, each with a matching checksum.
-    pub rows: u64,
-}
-
 /// The embedded engine. Dropping it waits until everything submitted is durable and the view is closed.
 #[derive(Debug)]
 pub struct EmbeddedStore {
     dir: PathBuf,
+    options: EmbeddedOptions,
     report: OpenReport,
     reserve: Reserve,
-    // In the order of closing: the journal answers what it still has, then the applier, then the view.
+    ballast: Arc<Ballast>,
+    places: Places,
+    snapshots: Snapshots,
+    /// Held by the compaction under way.
+    compacting: Mutex<()>,
     journal: Option<Journal>,
     tasks: Option<SyncSender<Task>>,
-    applier: Option<JoinHandle<()>>,
-    view: Arc<View>,
+    applier: Option<JoinHandle<Watermark>>,
+    views: Arc<Views>,
+    // Last: released after everything else is closed.
+    _lock: DirectoryLock,
 }
 
 impl EmbeddedStore {
-    /// Opens the store under `dir`, creating it if need be. Blocking: reads the whole journal and view, and may build
-    /// the view anew.
+    /// Opens the store under `dir`, creating it if need be. Blocking. After a clean end it reads the last journal file
+    /// only; else it also reads the whole view, and may build it anew.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::SchemaNewer`], [`StoreError::Journal`], [`StoreError::ViewUnbuildable`],
-    /// [`StoreError::Io`].
+    /// [`StoreError::Locked`], [`StoreError::SchemaNewer`], [`StoreError::Journal`], [`StoreError::SnapshotDamaged`],
+    /// [`StoreError::ViewUnbuildable`], [`StoreError::Io`].
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, StoreError> {
         if !dir.exists() {
             fs::create_dir_all(dir).map_err(|source| io_error("create", dir, source))?;
@@ -176,8 +116,16 @@ impl EmbeddedStore {
             sync_directory(parent).map_err(|source| io_error("sync", parent, source))?;
         }
         let lock = DirectoryLock::acquire(dir)?;
-        let journal = JournalOptions::new(LABEL).schema(SCHEMA_VERSION).segment_bytes(options.segment_bytes);
-        let (journal, recovered) = Journal::open(&dir.join("journal"), journal).map_err(|error| match error {
+        let clean = CleanMark::take(dir)?;
+        let (snapshots, places) = (Snapshots::of(dir), Places::of(dir));
+        let snapshot = snapshots.open(SCHEMA_VERSION)?;
+        let ballast = Arc::new(Ballast::open(dir, options.reserve_bytes, Arc::clone(&options.free_space)));
+        let base = snapshot.as_ref().map(|snapshot| snapshot.header.head);
+        let settings = JournalOptions::new(LABEL).schema(SCHEMA_VERSION).segment_bytes(options.segment_bytes);
+        let settings = settings.quick(true).base(base).ballast(Arc::clone(&ballast));
+        #[cfg(test)]
+        let settings = settings.device(options.device.clone());
+        let (journal, recovered) = Journal::open(&dir.join("journal"), settings).map_err(|error| match error {
             JournalError::SchemaNewer { found, supported, .. } => {
                 StoreError::SchemaNewer { dir: dir.to_path_buf(), found, supported }
             }
@@ -186,21 +134,32 @@ impl EmbeddedStore {
         if let Some(torn) = &recovered.torn {
             tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "cut a torn tail");
         }
-        let (loaded, rebuilt) = rebuild::open_view(dir, &options, &journal.reader())?;
+        if let Some(snapshot) = snapshot.as_ref().filter(|snapshot| snapshot.header.until > recovered.sequence) {
+            let (file, reason) = (snapshot.path.clone(), "it shows commits that the journal does not have");
+            return Err(StoreError::SnapshotDamaged { file, reason });
+        }
+        let (options_of_view, journal_of_view) = (options.clone(), journal.reader());
+        let source = Source { places: places.clone(), options: options_of_view, journal: journal_of_view, snapshot };
+        let (loaded, rebuilt) = rebuild::open_view(&source, clean)?;
         let report = OpenReport { recovered, rebuilt, replayed: loaded.replayed, rows: loaded.mark.tally.rows };
-        let mut view = loaded.view;
-        view.hold(lock);
-        let view = Arc::new(view);
-        let started = applier::start(Arc::clone(&view), loaded.mark);
-        let (tasks, applier) = started.map_err(|source| io_error("start the writer of", dir, source))?;
+        let views = Arc::new(Views::new(loaded.view));
+        let (mark, ballast_of_view) = (loaded.mark, Arc::clone(&ballast));
+        let applier = Applier { views: Arc::clone(&views), mark, source, ballast: ballast_of_view };
+        let (tasks, applier) = applier.start().map_err(|source| io_error("start the writer of", dir, source))?;
         Ok(Self {
             dir: dir.to_path_buf(),
             report,
-            reserve: Reserve::new(dir, options.reserve_bytes, options.free_space),
+            reserve: Reserve::new(dir, options.reserve_bytes, Arc::clone(&options.free_space)),
+            options,
+            ballast,
+            places,
+            snapshots,
+            compacting: Mutex::new(()),
             journal: Some(journal),
             tasks: Some(tasks),
             applier: Some(applier),
-            view,
+            views,
+            _lock: lock,
         })
     }
 
@@ -214,6 +173,11 @@ impl EmbeddedStore {
         &self.dir
     }
 
+    /// Room that is kept for what protects people, also for other files of the directory.
+    pub const fn ballast(&self) -> &Arc<Ballast> {
+        &self.ballast
+    }
+
     /// The last durable commit and the chain value that commits to all of them.
     ///
     /// # Errors
@@ -225,28 +189,56 @@ impl EmbeddedStore {
     /// The commits from `from` on, for other views of the same journal. Blocking.
     ///
     /// # Errors
-    /// [`StoreError::Journal`]; errors of single commits come with them.
+    /// [`StoreError::Journal`]; errors of single commits come with them, `CHANGES_COMPACTED` if a snapshot has taken
+    /// their place: scan the rows, and go on from the head that was before the scan.
     pub fn changes(&self, from: Sequence) -> Result<Changes, StoreError> {
         Ok(Changes { dir: self.dir.clone(), replay: self.journal()?.replay(from.get())? })
     }
 
-    /// Reads and verifies everything: each record of the journal, each row of the view, and that the rows are those
-    /// that the commits left. Commits wait while the view is read.
+    /// Reads and verifies everything: the snapshot, each record of the journal, each row of the view, and that the rows
+    /// are those that the commits left. Commits wait while the view is read.
     ///
     /// # Errors
-    /// [`StoreError::Journal`] or [`StoreError::ViewDamaged`]; the first flaw found.
+    /// [`StoreError::Journal`], [`StoreError::SnapshotDamaged`] or [`StoreError::ViewDamaged`]; the first flaw found.
     pub async fn check(&self) -> Result<CheckReport, StoreError> {
         let reader = self.journal()?.reader();
         let tasks = self.tasks.clone().ok_or(StoreError::Closed)?;
+        let snapshots = self.snapshots.clone();
         let (reply, answer) = oneshot::channel();
-        let journal = blocking(move || {
+        let files = blocking(move || {
+            let snapshot = snapshots.newest()?.map(|snapshot| snapshot::verify(&snapshot)).transpose()?;
             let journal = reader.verify()?;
             tasks.send(Task::Check { reply }).map_err(|_| StoreError::Closed)?;
-            Ok(journal)
+            Ok((snapshot, journal))
         });
-        let journal = journal.await?;
+        let (snapshot, journal) = files.await?;
         let tally = answer.await.map_err(|_| StoreError::Closed)??;
-        Ok(CheckReport { journal, rows: tally.rows })
+        Ok(CheckReport { journal, snapshot, rows: tally.rows })
+    }
+
+    /// What keeps the store from writing or reading, if anything does: an alarm. Also the moment at which what can
+    /// mend itself does so: call it now and then.
+    ///
+    /// # Errors
+    /// [`StoreError::Journal`] if the journal stopped, the view's error if the view is not used,
+    /// [`StoreError::DiskReserve`] if only protective batches are written.
+    pub fn health(&self) -> Result<(), StoreError> {
+        self.ballast.grow();
+        if let Some(stopped) = self.journal()?.stopped() {
+            return Err(stopped.into());
+        }
+        self.usable()?;
+        self.reserve.admit(0, false)
+    }
+
+    /// Whether the view can be used; if the disk refused it, it is opened again behind the scenes.
+    fn usable(&self) -> Result<(), StoreError> {
+        let healthy = self.views.get().healthy();
+        if matches!(healthy, Err(StoreError::ViewUnwritable { .. })) {
+            // A full queue has someone in it who will mend the view.
+            let _ = self.tasks.as_ref().map(|tasks| tasks.try_send(Task::Mend));
+        }
+        healthy
     }
 
     fn journal(&self) -> Result<&Journal, StoreError> {
@@ -257,7 +249,8 @@ impl EmbeddedStore {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let (view, key) = (Arc::clone(&self.view), key.to_vec());
+        self.usable()?;
+        let (view, key) = (self.views.get(), key.to_vec());
         blocking(move || view.get(area, &key)).await
     }
 
@@ -267,13 +260,14 @@ impl Store for EmbeddedStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
-        let view = Arc::clone(&self.view);
+        self.usable()?;
+        let view = self.views.get();
         blocking(move || view.scan(&scan)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Sequence, StoreError> {
         batch.check()?;
-        self.view.healthy()?;
+        self.usable()?;
         let payload = record::encode(&batch);
         self.reserve.admit(payload.len() as u64, batch.is_protective())?;
         let outcome = Outcome::from(&batch);
@@ -297,8 +291,12 @@ impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         drop(self.journal.take());
         drop(self.tasks.take());
-        if let Some(applier) = self.applier.take() {
-            let _ = applier.join();
+        let Some(mark) = self.applier.take().and_then(|applier| applier.join().ok()) else { return };
+        let view = self.views.get();
+        // Without its mark the next open reads the view.
+        let whole = view.watermark().is_ok_and(|stored| stored == Some(mark)) && view.close();
+        if whole && let Err(error) = CleanMark::write(&self.dir, view.directory(), &mark) {
+            tracing::warn!(%error, "the next start will read the whole view");
         }
     }
 }

@@ -6,27 +6,23 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use super::clean::CleanMark;
+use super::places::Places;
 use super::record;
 use super::rows::{Outcome, Tally, Watermark};
+use super::snapshot::{Rows, Snapshot};
 use super::view::{View, describe};
-use super::{EmbeddedOptions, io_error, malformed};
+use super::{EmbeddedOptions, io_error};
 use crate::error::StoreError;
-use crate::journal::{Head, JournalError, Reader, sync_directory};
+use crate::journal::{Head, JournalError, Reader};
 use crate::port::MAX_OPERATIONS;
-
-/// How many replaced views are kept for those who want to know what happened.
-const KEPT: usize = 2;
-
-const DAMAGED: &str = "view.damaged-";
-const EVIDENCE: &str = "view.evidence-";
 
 /// Why a view was replaced by one built from the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +43,13 @@ pub enum RebuildReason {
         view: u64,
         /// The last record of the journal.
         journal: u64,
+    },
+    /// It is older than the snapshot: the commits between are no more in the journal.
+    Behind {
+        /// The last commit in the view.
+        view: u64,
+        /// The last commit that the snapshot stands for.
+        snapshot: u64,
     },
     /// Its last commit is not the one that the journal has at this place.
     ChainDiffers {
@@ -78,6 +81,9 @@ impl fmt::Display for RebuildReason {
                     "the view holds commits up to {view}, the journal only up to {journal}: the journal lost records"
                 )
             }
+            Self::Behind { view, snapshot } => {
+                write!(f, "the view ends at commit {view}, the journal begins after {snapshot}")
+            }
             Self::ChainDiffers { sequence } => write!(f, "the view's commit {sequence} is not the journal's"),
             Self::RowsDiffer => f.write_str("rows of the view are missing or too many"),
         }
@@ -99,21 +105,35 @@ pub(super) struct Loaded {
     pub(super) mark: Watermark,
     /// How many records were applied.
     pub(super) replayed: u64,
+    /// Whether there was nothing before.
+    fresh: bool,
 }
 
-/// The paths around the view.
-pub(super) struct Places {
-    dir: PathBuf,
-    pub(super) view: PathBuf,
-    marker: PathBuf,
+/// What a view is made from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) places: Places,
+    pub(super) options: EmbeddedOptions,
+    pub(super) journal: Reader,
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// Why loading did not work.
-enum Flaw {
+#[derive(Debug)]
+pub(super) enum Flaw {
     /// A fresh view will do.
     View(RebuildReason),
     /// It will not.
     Fatal(StoreError),
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::View(reason) => reason.fmt(f),
+            Self::Fatal(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<JournalError> for Flaw {
@@ -125,25 +145,23 @@ impl From<JournalError> for Flaw {
 impl From<StoreError> for Flaw {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::ViewDamaged { what, .. } => Self::View(RebuildReason::Unreadable(what)),
+            StoreError::ViewDamaged { what, .. } | StoreError::ViewUnwritable { what, .. } => {
+                Self::View(RebuildReason::Unreadable(what))
+            }
             other => Self::Fatal(other),
         }
     }
 }
 
 /// Opens the view, or replaces it. Blocking.
-pub(super) fn open_view(
-    dir: &Path,
-    options: &EmbeddedOptions,
-    journal: &Reader,
-) -> Result<(Loaded, Option<Rebuilt>), StoreError> {
-    let places = Places { dir: dir.to_path_buf(), view: dir.join("view"), marker: dir.join("view.rebuild") };
+pub(super) fn open_view(source: &Source, clean: Option<CleanMark>) -> Result<(Loaded, Option<Rebuilt>), StoreError> {
+    let places = &source.places;
     let reason = match fs::read_to_string(&places.marker) {
         Ok(what) => RebuildReason::Marked(what),
         Err(_) if places.marker.exists() => RebuildReason::Marked("the mark cannot be read".to_owned()),
-        Err(_) => match load(&places, options, journal) {
+        Err(_) => match load(source, clean) {
             Ok(loaded) => {
-                let missing = loaded.replayed > 0 && loaded.replayed == journal.head().sequence;
+                let missing = loaded.fresh && source.journal.head().sequence > 0;
                 let rebuilt = missing.then_some(Rebuilt { reason: RebuildReason::Missing, moved_to: None });
                 return Ok((loaded, rebuilt));
             }
@@ -152,111 +170,29 @@ pub(super) fn open_view(
         },
     };
     tracing::error!(view = %places.view.display(), %reason, "the view is replaced by one built from the journal");
-    let moved_to = places.move_aside(&reason, options)?;
-    match load(&places, options, journal) {
+    let moved_to = places.move_aside(reason.is_evidence(), &source.options)?;
+    match load(source, None) {
         Ok(loaded) => Ok((loaded, Some(Rebuilt { reason, moved_to }))),
-        Err(Flaw::View(what)) => Err(StoreError::ViewUnbuildable { dir: places.view, what: what.to_string() }),
+        Err(Flaw::View(what)) => Err(StoreError::ViewUnbuildable { dir: places.view.clone(), what: what.to_string() }),
         Err(Flaw::Fatal(error)) => Err(error),
     }
 }
 
-impl Places {
-    /// Moves the view to where it can do no harm, and takes the mark away.
-    fn move_aside(&self, reason: &RebuildReason, options: &EmbeddedOptions) -> Result<Option<PathBuf>, StoreError> {
-        let prefix = if reason.is_evidence() { EVIDENCE } else { DAMAGED };
-        let aside = self.dir.join(format!("{prefix}{}", self.last_moved()? + 1));
-        let moved = match fs::rename(&self.view, &aside) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(source) => return Err(io_error("move aside", &self.view, source)),
-        };
-        match fs::remove_file(&self.marker) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &self.marker, error));
-            }
-            _ => {}
-        }
-        sync_directory(&self.dir).map_err(|source| io_error("sync", &self.dir, source))?;
-        self.make_room(options)?;
-        Ok(Some(aside).filter(|aside| moved && aside.exists()))
-    }
-
-    /// Removes all but the last damaged views, and those too if the disk may not hold one more.
-    fn make_room(&self, options: &EmbeddedOptions) -> Result<(), StoreError> {
-        let damaged = numbered(&self.dir, DAMAGED)?;
-        let needed = damaged.last().map_or(0, |(_, path)| size(path)).saturating_add(options.reserve_bytes);
-        let short = options.free_space.free(&self.dir).is_ok_and(|free| free < needed);
-        let kept = if short { 0 } else { KEPT };
-        for (_, old) in damaged.iter().rev().skip(kept) {
-            // What cannot be removed only takes room.
-            let _ = fs::remove_dir_all(old);
-        }
-        Ok(())
-    }
-
-    /// The highest number of a view that was moved aside.
-    fn last_moved(&self) -> Result<u64, StoreError> {
-        let last = |views: Vec<(u64, PathBuf)>| views.last().map_or(0, |(number, _)| *number);
-        Ok(last(numbered(&self.dir, DAMAGED)?).max(last(numbered(&self.dir, EVIDENCE)?)))
-    }
-
-    /// The directory for sled: the present one, or a name that no earlier view of this process had.
-    fn sled(&self) -> Result<PathBuf, StoreError> {
-        fs::create_dir_all(&self.view).map_err(|e| io_error("create", &self.view, e))?;
-        if let Some((_, present)) = numbered(&self.view, "")?.pop() {
-            return Ok(present);
-        }
-        Ok(self.view.join((self.last_moved()? + 1).to_string()))
-    }
-}
-
-/// Entries of `dir` called `<prefix><number>`, by number.
-fn numbered(dir: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|e| io_error("list", dir, e))? {
-        let path = entry.map_err(|e| io_error("list", dir, e))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(number) = name.strip_prefix(prefix).and_then(|number| number.parse().ok()) {
-            found.push((number, path));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Bytes of the files under `dir`, as far as they can be read.
-fn size(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let bytes = entries.map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => size(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    bytes.fold(0, u64::saturating_add)
-}
-
 /// Runs [`bring_up`] on its own thread for as long as it makes progress.
-fn load(places: &Places, options: &EmbeddedOptions, journal: &Reader) -> Result<Loaded, Flaw> {
-    let sled = places.sled()?;
+pub(super) fn load(source: &Source, clean: Option<CleanMark>) -> Result<Loaded, Flaw> {
+    let sled = source.places.present()?;
     let progress = Arc::new(Progress::default());
     let (sender, receiver) = mpsc::channel();
-    let job = Job {
-        dir: places.dir.clone(),
-        sled,
-        marker: places.marker.clone(),
-        options: options.clone(),
-        journal: journal.clone(),
-        progress: Arc::clone(&progress),
-    };
+    let job = Job { source: source.clone(), sled, clean, progress: Arc::clone(&progress) };
     let thread = std::thread::Builder::new().name("view-open".to_owned());
     let spawned = thread.spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| bring_up(&job)));
         let _ = sender.send(outcome.unwrap_or(Err(Flaw::View(RebuildReason::Panicked))));
     });
-    spawned.map_err(|error| Flaw::Fatal(io_error("start a thread for", &places.view, error)))?;
+    spawned.map_err(|error| Flaw::Fatal(io_error("start a thread for", &source.places.view, error)))?;
     let mut seen = 0;
     loop {
-        match receiver.recv_timeout(options.open_limit) {
+        match receiver.recv_timeout(source.options.open_limit) {
             Ok(outcome) => return outcome,
             Err(RecvTimeoutError::Disconnected) => return Err(Flaw::View(RebuildReason::Panicked)),
             Err(RecvTimeoutError::Timeout) => {
@@ -272,11 +208,9 @@ fn load(places: &Places, options: &EmbeddedOptions, journal: &Reader) -> Result<
 }
 
 struct Job {
-    dir: PathBuf,
+    source: Source,
     sled: PathBuf,
-    marker: PathBuf,
-    options: EmbeddedOptions,
-    journal: Reader,
+    clean: Option<CleanMark>,
     progress: Arc<Progress>,
 }
 
@@ -288,11 +222,8 @@ struct Progress {
 }
 
 impl Job {
-    fn step(&self) {
+    fn step(&self) -> Result<(), Flaw> {
         self.progress.steps.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn still_wanted(&self) -> Result<(), Flaw> {
         let abandoned = self.progress.abandoned.load(Ordering::Relaxed);
         if abandoned { Err(Flaw::View(RebuildReason::Hung)) } else { Ok(()) }
     }
@@ -300,27 +231,74 @@ impl Job {
 
 /// Opens, checks and brings the view up to the journal's head.
 fn bring_up(job: &Job) -> Result<Loaded, Flaw> {
-    job.options.before_open();
-    job.still_wanted()?;
+    let source = &job.source;
+    source.options.before_open();
+    job.step()?;
+    // What vouches for the files must do so before the engine touches them.
+    let untouched = job.clean.filter(|clean| clean.is_of(&job.sled));
     let view = open_released(job)?;
-    job.step();
-    job.still_wanted()?;
-    let head = job.journal.head();
+    job.step()?;
+    let head = source.journal.head();
     let found = view.watermark()?;
     if let Some(mark) = found.filter(|mark| mark.head.sequence > head.sequence) {
         return Err(ahead(job, mark.head.sequence));
     }
-    let tally = view.tally(|| job.step())?;
-    if tally != found.map_or(Tally::default(), |mark| mark.tally) {
-        return Err(Flaw::View(RebuildReason::RowsDiffer));
+    if !found.is_some_and(|mark| untouched.is_some_and(|clean| clean.vouches(&mark))) {
+        let tally = view.tally(|| {
+            let _ = job.step();
+        })?;
+        if tally != found.map_or(Tally::default(), |mark| mark.tally) {
+            return Err(Flaw::View(RebuildReason::RowsDiffer));
+        }
     }
-    let genesis = Head { sequence: 0, chain: head.chain };
-    let mut mark = found.unwrap_or(Watermark { head: genesis, tally });
-    let mut outcome = Outcome::default();
-    let (mut operations, mut replayed) = (0, 0);
+    let fresh = found.is_none();
+    let mut mark = match (found, &source.snapshot) {
+        (Some(mark), _) => mark,
+        (None, Some(snapshot)) => load_snapshot(&view, snapshot, &mut || job.step())?,
+        (None, None) => Watermark { head: Head { sequence: 0, chain: head.chain }, tally: Tally::default() },
+    };
+    let replayed = follow(&view, &mut mark, &source.journal, &mut || job.step())?;
+    Ok(Loaded { view, mark, replayed, fresh })
+}
+
+/// Fills a view that nobody uses yet.
+pub(super) fn load_snapshot(
+    view: &View,
+    snapshot: &Snapshot,
+    step: &mut dyn FnMut() -> Result<(), Flaw>,
+) -> Result<Watermark, Flaw> {
+    let mut rows = Rows::open(&snapshot.path)?;
+    let mut tally = Tally::default();
+    while let Some(block) = rows.block()? {
+        view.load(&block, &mut tally)?;
+        step()?;
+    }
+    // Last: a view without its mark is no view.
+    let mark = Watermark { head: snapshot.header.head, tally };
+    view.begin(&mark)?;
+    Ok(mark)
+}
+
+/// Applies the records after `mark` up to the reader's head; returns how many.
+pub(super) fn follow(
+    view: &View,
+    mark: &mut Watermark,
+    journal: &Reader,
+    step: &mut dyn FnMut() -> Result<(), Flaw>,
+) -> Result<u64, Flaw> {
     let start = mark.head;
+    let base = journal.base().map_or(0, |base| base.sequence);
+    if start.sequence < base {
+        return Err(Flaw::View(RebuildReason::Behind { view: start.sequence, snapshot: base }));
+    }
+    if journal.base().is_some_and(|base| base.sequence == start.sequence && base.chain != start.chain) {
+        return Err(Flaw::View(RebuildReason::ChainDiffers { sequence: start.sequence }));
+    }
+    let (mut outcome, mut operations, mut replayed) = (Outcome::default(), 0, 0);
     let mut reached = start;
-    for record in job.journal.replay(start.sequence)? {
+    // The record of the mark shows that the view is of this journal; at its base the journal itself does.
+    let from = if start.sequence == base { base + 1 } else { start.sequence };
+    for record in journal.replay(from)? {
         let record = record?;
         if record.sequence == start.sequence {
             if record.chain != start.chain {
@@ -328,12 +306,11 @@ fn bring_up(job: &Job) -> Result<Loaded, Flaw> {
             }
             continue;
         }
-        let changes = record::decode(&record.payload).map_err(|record::Malformed| Flaw::Fatal(malformed(&job.dir)))?;
+        let changes = record::decode(&record.payload).map_err(|record::Malformed| Flaw::Fatal(malformed(journal)))?;
         if operations + changes.len() > MAX_OPERATIONS {
-            view.apply(&outcome, reached, &mut mark)?;
+            view.apply(&outcome, reached, mark)?;
             (outcome, operations) = (Outcome::default(), 0);
-            job.step();
-            job.still_wanted()?;
+            step()?;
         }
         outcome.add(&changes);
         operations += changes.len();
@@ -341,9 +318,13 @@ fn bring_up(job: &Job) -> Result<Loaded, Flaw> {
         reached = Head { sequence: record.sequence, chain: record.chain };
     }
     if reached != mark.head {
-        view.apply(&outcome, reached, &mut mark)?;
+        view.apply(&outcome, reached, mark)?;
     }
-    Ok(Loaded { view, mark, replayed })
+    Ok(replayed)
+}
+
+fn malformed(journal: &Reader) -> StoreError {
+    super::malformed(journal.directory())
 }
 
 /// Opens sled; waits while an earlier view of this process, which our own lock does not cover, still closes.
@@ -351,14 +332,14 @@ fn open_released(job: &Job) -> Result<View, Flaw> {
     const STEP: Duration = Duration::from_millis(20);
     let mut waited = Duration::ZERO;
     loop {
-        match View::open(&job.sled, &job.marker, job.options.cache_bytes) {
+        match View::open(&job.sled, &job.source.places.marker, job.source.options.cache_bytes) {
             Ok(view) => return Ok(view),
             Err(sled::Error::Io(error))
-                if error.to_string().contains("acquire lock") && waited < job.options.open_limit =>
+                if error.to_string().contains("acquire lock") && waited < job.source.options.open_limit =>
             {
                 std::thread::sleep(STEP);
                 waited += STEP;
-                job.step();
+                job.step()?;
             }
             Err(error) => return Err(Flaw::View(RebuildReason::Unreadable(describe(&error)))),
         }
@@ -368,11 +349,11 @@ fn open_released(job: &Job) -> Result<View, Flaw> {
 /// A view that knows more than the journal. If there is no journal at all, somebody took it away: starting empty
 /// beside the evidence would be no repair.
 fn ahead(job: &Job, view: u64) -> Flaw {
-    let journal = job.journal.head().sequence;
+    let journal = job.source.journal.head().sequence;
     if journal > 0 {
         return Flaw::View(RebuildReason::Ahead { view, journal });
     }
-    let file = job.journal.first_file();
+    let file = job.source.journal.first_file();
     let reason = "the file is missing, but the view was built from it";
     let remedy = "restore the journal from a backup or a replica; to begin empty, move the whole directory away";
     Flaw::Fatal(JournalError::Damaged { file, offset: 0, reason, remedy }.into())

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! row       = 01 ‖ area ‖ area version ‖ key  →  u32 crc32 | value
-//! watermark = 00                              →  u32 crc32 | u64 sequence | chain[32] | u64 rows | u64 sum
+//! watermark = 00                              →  u32 crc32 | u64 sequence | chain[32] | u64 rows | u64 sum | u64 bytes
 //! crc32     = over u32 len(row key) ‖ row key ‖ value
 //! ```
 //! The watermark is written in the same atomic batch as the rows of its commit. `rows` and `sum` (of the rows'
-//! checksums, wrapping) tell a view that lost rows, or kept old ones, from a whole one.
+//! checksums, wrapping) tell a view that lost rows, or kept old ones, from a whole one; `bytes` (of keys and values) is
+//! what a compaction would keep.
 
 use std::collections::BTreeMap;
 
@@ -56,22 +57,25 @@ pub(super) fn checked<'a>(row_key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], 
     if checksum(row_key, value) == u32::from_be_bytes(*crc) { Ok(value) } else { Err(BadRow) }
 }
 
-/// How many rows there are and the sum of their checksums.
+/// How many rows there are, the sum of their checksums, and their size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) rows: u64,
     sum: u64,
+    pub(super) bytes: u64,
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, stored: &[u8]) {
+    pub(super) fn add(&mut self, key: &[u8], stored: &[u8]) {
         self.rows = self.rows.wrapping_add(1);
         self.sum = self.sum.wrapping_add(weight(stored));
+        self.bytes = self.bytes.wrapping_add((key.len() + stored.len()) as u64);
     }
 
-    pub(super) fn remove(&mut self, stored: &[u8]) {
+    pub(super) fn remove(&mut self, key: &[u8], stored: &[u8]) {
         self.rows = self.rows.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(weight(stored));
+        self.bytes = self.bytes.wrapping_sub((key.len() + stored.len()) as u64);
     }
 }
 
@@ -88,11 +92,12 @@ pub(super) struct Watermark {
 
 impl Watermark {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(56);
+        let mut value = Vec::with_capacity(64);
         value.extend_from_slice(&self.head.sequence.to_be_bytes());
         value.extend_from_slice(self.head.chain.as_bytes());
         value.extend_from_slice(&self.tally.rows.to_be_bytes());
         value.extend_from_slice(&self.tally.sum.to_be_bytes());
+        value.extend_from_slice(&self.tally.bytes.to_be_bytes());
         protect(&WATERMARK, &value)
     }
 
@@ -100,7 +105,7 @@ impl Watermark {
         let read = |value| {
             let mut reader = Reader::new(value);
             let head = Head { sequence: reader.u64()?, chain: Hash::from_bytes(reader.array()?) };
-            let tally = Tally { rows: reader.u64()?, sum: reader.u64()? };
+            let tally = Tally { rows: reader.u64()?, sum: reader.u64()?, bytes: reader.u64()? };
             reader.finish()?;
             Ok::<_, Misread>(Self { head, tally })
         };
@@ -163,11 +168,11 @@ mod tests {
     fn a_tally_knows_a_lost_row_from_a_replaced_one() {
         let (one, two) = (protect(b"k", b"1"), protect(b"k", b"2"));
         let mut tally = Tally::default();
-        tally.add(&one);
+        tally.add(b"k", &one);
         let before = tally;
-        tally.remove(&one);
+        tally.remove(b"k", &one);
         assert_eq!(tally, Tally::default());
-        tally.add(&two);
+        tally.add(b"k", &two);
         assert_ne!(tally, before);
         assert_eq!(tally.rows, before.rows);
     }
@@ -175,7 +180,7 @@ mod tests {
     #[test]
     fn a_watermark_reads_back_and_no_other_bytes_do() {
         let head = Head { sequence: 5, chain: Hash::from_bytes([7; 32]) };
-        let mark = Watermark { head, tally: Tally { rows: 3, sum: 99 } };
+        let mark = Watermark { head, tally: Tally { rows: 3, sum: 99, bytes: 12 } };
         assert_eq!(Watermark::decode(&mark.encode()), Ok(mark));
         assert_eq!(Watermark::decode(&protect(&WATERMARK, b"short")), Err(BadRow));
     }

@@ -1,13 +1,17 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use eads_domain::code::Coded as _;
 
 use super::*;
 use crate::conformance::{Subject, run};
+use crate::reserve::FreeSpace;
 
-const AREA: Area = Area::new(9, 1, "test");
+mod compaction;
+mod faults;
+
+pub(super) const AREA: Area = Area::new(9, 1, "test");
 
 /// Runs once, on the thread that is about to open the view.
 #[derive(Clone, Default)]
@@ -34,16 +38,16 @@ impl Hook {
     }
 }
 
-fn options() -> EmbeddedOptions {
+pub(super) fn options() -> EmbeddedOptions {
     EmbeddedOptions::default().segment_bytes(64 * 1024).cache_bytes(4 * 1024 * 1024).reserve_bytes(0)
 }
 
-fn open(dir: &Path) -> EmbeddedStore {
+pub(super) fn open(dir: &Path) -> EmbeddedStore {
     EmbeddedStore::open(dir, options()).unwrap()
 }
 
 /// Commits `rounds` batches that set, replace and delete; returns what must be there.
-async fn fill(store: &EmbeddedStore, rounds: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(super) async fn fill(store: &EmbeddedStore, rounds: u32) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut model = BTreeMap::new();
     for round in 0..rounds {
         let mut batch = Batch::new();
@@ -60,11 +64,11 @@ async fn fill(store: &EmbeddedStore, rounds: u32) -> BTreeMap<Vec<u8>, Vec<u8>> 
     model
 }
 
-async fn contents(store: &EmbeddedStore) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(super) async fn contents(store: &EmbeddedStore) -> BTreeMap<Vec<u8>, Vec<u8>> {
     store.scan(Scan::new(AREA, usize::MAX)).await.unwrap().into_iter().collect()
 }
 
-async fn filled(rounds: u32) -> (tempfile::TempDir, BTreeMap<Vec<u8>, Vec<u8>>) {
+pub(super) async fn filled(rounds: u32) -> (tempfile::TempDir, BTreeMap<Vec<u8>, Vec<u8>>) {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let model = fill(&store, rounds).await;
@@ -72,7 +76,7 @@ async fn filled(rounds: u32) -> (tempfile::TempDir, BTreeMap<Vec<u8>, Vec<u8>>) 
     (dir, model)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -325,7 +329,7 @@ async fn a_row_that_goes_bad_while_running_stops_the_view_and_is_mended_by_a_res
     let key = rows::row_key(&AREA.store_key(b"last"));
     let mut stored = rows::protect(&key, &9_u32.to_be_bytes());
     stored[5] ^= 1;
-    store.view.overwrite(&key, &stored);
+    store.views.get().overwrite(&key, &stored);
     for error in [store.get(AREA, b"last").await.unwrap_err(), contents_error(&store).await] {
         assert_eq!(error.code().as_str(), "VIEW_DAMAGED");
         assert!(error.to_string().contains("restart the node"), "{error}");
@@ -347,7 +351,7 @@ async fn contents_error(store: &EmbeddedStore) -> StoreError {
 async fn a_panic_inside_the_engine_is_an_error_and_the_process_goes_on() {
     let (dir, model) = filled(10).await;
     let store = open(dir.path());
-    let error = store.view.panic_inside();
+    let error = store.views.get().panic_inside();
     assert_eq!(error.code().as_str(), "VIEW_DAMAGED");
     assert_eq!(store.get(AREA, b"last").await.unwrap_err().code().as_str(), "VIEW_DAMAGED");
     drop(store);
@@ -390,8 +394,9 @@ async fn a_newer_schema_is_refused_and_says_upgrade() {
     assert!(error.to_string().contains("upgrade the node"));
 }
 
+/// How much room the disk has.
 #[derive(Debug)]
-struct Disk(AtomicU64);
+pub(super) struct Disk(pub(super) AtomicU64);
 
 impl FreeSpace for Disk {
     fn free(&self, _dir: &Path) -> io::Result<u64> {

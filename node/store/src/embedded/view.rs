@@ -1,15 +1,15 @@
 //! sled behind a guard: its panics become errors, and a view that misbehaved once is not asked again.
 
 use std::fs;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError, mpsc};
 use std::time::Duration;
 
-use super::rows::{BadRow, Outcome, ROWS, Tally, WATERMARK, Watermark, checked, row_key};
+use super::rows::{BadRow, Outcome, ROWS, Tally, WATERMARK, Watermark, checked, protect, row_key};
 use crate::error::StoreError;
 use crate::journal::Head;
-use crate::lock::DirectoryLock;
 use crate::port::{Area, Row, Scan};
 
 /// sled's own flush thread; garbage collection runs only there.
@@ -21,13 +21,11 @@ const CLOSE_LIMIT_BAD: Duration = Duration::from_secs(3);
 
 /// An open view.
 pub(super) struct View {
-    /// `None` only while it is dropped.
-    db: Option<sled::Db>,
+    /// `None` once it is closed.
+    db: RwLock<Option<sled::Db>>,
     dir: PathBuf,
     marker: PathBuf,
-    bad: OnceLock<String>,
-    /// Released after the engine is closed.
-    lock: Option<DirectoryLock>,
+    bad: OnceLock<Bad>,
 }
 
 impl std::fmt::Debug for View {
@@ -45,44 +43,56 @@ impl View {
             .mode(sled::Mode::LowSpace)
             .cache_capacity(cache_bytes)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        let db = Some(config.open()?);
-        Ok(Self { db, dir: dir.to_path_buf(), marker: marker.to_path_buf(), bad: OnceLock::new(), lock: None })
+        let db = RwLock::new(Some(config.open()?));
+        Ok(Self { db, dir: dir.to_path_buf(), marker: marker.to_path_buf(), bad: OnceLock::new() })
     }
 
-    /// Keeps the lock of the store's directory for as long as the view is open.
-    pub(super) fn hold(&mut self, lock: DirectoryLock) {
-        self.lock = Some(lock);
+    /// Its files.
+    pub(super) fn directory(&self) -> &Path {
+        &self.dir
     }
 
-    /// Whether the view can still be trusted.
+    /// Whether the view can still be used.
     pub(super) fn healthy(&self) -> Result<(), StoreError> {
-        self.bad.get().map_or(Ok(()), |what| Err(self.damaged(what.clone())))
+        self.bad.get().map_or(Ok(()), |bad| Err(self.error(bad)))
+    }
+
+    /// Whether it was stopped by a disk that is full or failing: opened again, it may be whole.
+    pub(super) fn is_unwritable(&self) -> bool {
+        matches!(self.bad.get(), Some(Bad::Unwritable(_)))
     }
 
     /// Never asks this view again, and has the next start build a fresh one.
     pub(super) fn fail(&self, what: String) -> StoreError {
         // Without the mark the next start still finds most damage by itself.
         let _ = fs::write(&self.marker, what.as_bytes());
-        self.stop(what)
+        self.stop(Bad::Damaged(what))
     }
 
-    /// Never asks this view again; the next start checks it.
-    fn stop(&self, what: String) -> StoreError {
-        tracing::error!(view = %self.dir.display(), what, "the view is not used any more until a restart");
-        self.damaged(self.bad.get_or_init(|| what).clone())
+    /// Never asks this view again.
+    fn stop(&self, bad: Bad) -> StoreError {
+        if self.bad.get().is_none() {
+            tracing::error!(view = %self.dir.display(), what = bad.what(), "the view is not used any more");
+        }
+        self.error(self.bad.get_or_init(|| bad))
     }
 
-    fn damaged(&self, what: String) -> StoreError {
-        StoreError::ViewDamaged { dir: self.dir.clone(), what }
+    fn error(&self, bad: &Bad) -> StoreError {
+        let (dir, what) = (self.dir.clone(), bad.what().to_owned());
+        match bad {
+            Bad::Damaged(_) => StoreError::ViewDamaged { dir, what },
+            Bad::Unwritable(_) => StoreError::ViewUnwritable { dir, what },
+        }
     }
 
     fn guard<T>(&self, work: impl FnOnce(&sled::Tree) -> Result<T, Bad>) -> Result<T, StoreError> {
         self.healthy()?;
-        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or(StoreError::Closed)?;
         match catch_unwind(AssertUnwindSafe(|| work(db))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Bad::Damaged(what))) => Err(self.fail(what)),
-            Ok(Err(Bad::Unwritable(what))) => Err(self.stop(what)),
+            Ok(Err(bad @ Bad::Unwritable(_))) => Err(self.stop(bad)),
             Err(_) => Err(self.fail("the engine panicked".to_owned())),
         }
     }
@@ -104,7 +114,7 @@ impl View {
         let bounds = (
             lower.map(|key| row_key(&key)),
             match upper {
-                std::ops::Bound::Unbounded => std::ops::Bound::Excluded(vec![ROWS + 1]),
+                Bound::Unbounded => Bound::Excluded(vec![ROWS + 1]),
                 bound => bound.map(|key| row_key(&key)),
             },
         );
@@ -130,11 +140,11 @@ impl View {
             let mut batch = sled::Batch::default();
             for (key, stored) in &outcome.0 {
                 if let Some(before) = tree.get(key)? {
-                    next.tally.remove(&before);
+                    next.tally.remove(key, &before);
                 }
                 match stored {
                     Some(stored) => {
-                        next.tally.add(stored);
+                        next.tally.add(key, stored);
                         batch.insert(key.as_slice(), stored.as_slice());
                     }
                     None => batch.remove(key.as_slice()),
@@ -147,6 +157,49 @@ impl View {
         })
     }
 
+    /// Rows of all areas after the store key `after`, at most `limit`, as store keys and values.
+    pub(super) fn page(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let lower = after.map_or(Bound::Included(vec![ROWS]), |after| Bound::Excluded(row_key(after)));
+        self.guard(|tree| {
+            let rows = tree.range::<Vec<u8>, _>((lower, Bound::Unbounded)).take(limit);
+            rows.map(|row| {
+                let (key, stored) = row?;
+                let value = checked(&key, &stored)?.to_vec();
+                Ok((key.get(1..).unwrap_or_default().to_vec(), value))
+            })
+            .collect()
+        })
+    }
+
+    /// Puts rows into a view that nobody uses yet, and counts them.
+    pub(super) fn load(&self, rows: &[(Vec<u8>, Vec<u8>)], tally: &mut Tally) -> Result<(), StoreError> {
+        self.guard(|tree| {
+            for (store_key, value) in rows {
+                let key = row_key(store_key);
+                let stored = protect(&key, value);
+                tally.add(&key, &stored);
+                tree.insert(key, stored)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends loading: from here on the view is that of a commit.
+    pub(super) fn begin(&self, mark: &Watermark) -> Result<(), StoreError> {
+        self.guard(|tree| {
+            tree.insert(WATERMARK, mark.encode())?;
+            Ok(())
+        })
+    }
+
+    /// Hands everything to the system.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        self.guard(|tree| {
+            tree.flush()?;
+            Ok(())
+        })
+    }
+
     /// Reads every row, verifies its checksum and counts. `progress` is called now and then.
     pub(super) fn tally(&self, progress: impl Fn()) -> Result<Tally, StoreError> {
         self.guard(|tree| {
@@ -154,7 +207,7 @@ impl View {
             for row in tree.range([ROWS]..) {
                 let (key, stored) = row?;
                 checked(&key, &stored)?;
-                tally.add(&stored);
+                tally.add(&key, &stored);
                 if tally.rows % 1024 == 0 {
                     progress();
                 }
@@ -168,7 +221,12 @@ impl View {
 impl View {
     /// Changes a row as failing memory would.
     pub(super) fn overwrite(&self, key: &[u8], stored: &[u8]) {
-        self.db.as_ref().unwrap().insert(key, stored).unwrap();
+        self.db.read().unwrap().as_ref().unwrap().insert(key, stored).unwrap();
+    }
+
+    /// Has the engine report `error` now.
+    pub(super) fn refuse(&self, error: std::io::Error) -> StoreError {
+        self.guard::<()>(|_| Err(sled::Error::Io(error).into())).unwrap_err()
     }
 
     pub(super) fn panic_inside(&self) -> StoreError {
@@ -176,31 +234,87 @@ impl View {
     }
 }
 
-impl Drop for View {
-    fn drop(&mut self) {
-        let Some(db) = self.db.take() else { return };
+impl View {
+    /// Waits for those who read, and closes the engine; `false` if it did not close in order and in time, and then
+    /// its threads are left behind: the journal has everything.
+    pub(super) fn close(&self) -> bool {
         let limit = if self.bad.get().is_some() { CLOSE_LIMIT_BAD } else { CLOSE_LIMIT };
+        let Some(db) = self.take(limit) else { return false };
         let (sender, receiver) = mpsc::channel();
         let closing = std::thread::Builder::new().name("view-close".to_owned()).spawn(move || {
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                let _ = db.flush();
+            let flushed = catch_unwind(AssertUnwindSafe(|| {
+                let flushed = db.flush().is_ok();
                 drop(db);
+                flushed
             }));
-            let _ = sender.send(());
+            let _ = sender.send(flushed.unwrap_or(false));
         });
-        // A view that does not close is left behind: the journal has everything.
-        if closing.is_ok() && receiver.recv_timeout(limit).is_err() {
+        let closed = closing.ok().and_then(|_| receiver.recv_timeout(limit).ok());
+        if closed.is_none() {
             tracing::warn!(view = %self.dir.display(), "the view did not close in time");
+        }
+        closed == Some(true) && self.bad.get().is_none()
+    }
+
+    /// The engine, once nobody is inside it.
+    fn take(&self, limit: Duration) -> Option<sled::Db> {
+        const STEP: Duration = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.db.try_write() {
+                Ok(mut db) => return db.take(),
+                Err(TryLockError::Poisoned(db)) => return db.into_inner().take(),
+                Err(TryLockError::WouldBlock) if waited < limit => {
+                    std::thread::sleep(STEP);
+                    waited += STEP;
+                }
+                Err(TryLockError::WouldBlock) => return None,
+            }
         }
     }
 }
 
+impl Drop for View {
+    fn drop(&mut self) {
+        if self.db.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.close();
+        }
+    }
+}
+
+/// The view that is used at present.
+#[derive(Debug)]
+pub(super) struct Views(RwLock<Arc<View>>);
+
+impl Views {
+    pub(super) fn new(view: View) -> Self {
+        Self(RwLock::new(Arc::new(view)))
+    }
+
+    pub(super) fn get(&self) -> Arc<View> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another in its place; who asked the old one already, still gets its answer.
+    pub(super) fn replace(&self, view: View) -> Arc<View> {
+        std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), Arc::new(view))
+    }
+}
+
 /// What sled or a row did wrong, as text without contents.
+#[derive(Debug)]
 enum Bad {
     /// The files are not to be trusted.
     Damaged(String),
     /// The disk is full or failing: sled does not recover from that while it is open, but its files may be whole.
     Unwritable(String),
+}
+
+impl Bad {
+    fn what(&self) -> &str {
+        let (Self::Damaged(what) | Self::Unwritable(what)) = self;
+        what
+    }
 }
 
 impl From<sled::Error> for Bad {

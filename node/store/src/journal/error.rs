@@ -51,6 +51,16 @@ pub enum JournalError {
         /// The label of the journal that was opened.
         expected: String,
     },
+    /// Records that were asked for are in a snapshot now and no more in the journal.
+    #[error(
+        "the records from {from} on are no more in the journal: a snapshot stands for those up to {base}; read its rows, then go on from there"
+    )]
+    Compacted {
+        /// The first record that was asked for.
+        from: u64,
+        /// The last record that the snapshot stands for.
+        base: u64,
+    },
     /// A record above the limit. Nothing was written.
     #[error("a record of {length} bytes is above the journal's limit of {MAX_RECORD}")]
     RecordTooLarge {
@@ -102,6 +112,16 @@ impl JournalError {
     }
 }
 
+/// Out of file handles is no want of room on the disk.
+fn no_room_code(source: &io::Error) -> Code {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    match source.raw_os_error() {
+        Some(ENFILE | EMFILE) => Code::new("OUT_OF_FILE_HANDLES"),
+        _ => Code::new("JOURNAL_NO_ROOM"),
+    }
+}
+
 impl Coded for JournalError {
     fn code(&self) -> Code {
         match self {
@@ -109,8 +129,9 @@ impl Coded for JournalError {
             Self::FormatNewer { .. } => Code::new("JOURNAL_FORMAT_NEWER"),
             Self::SchemaNewer { .. } => Code::new("STORE_SCHEMA_NEWER"),
             Self::WrongLabel { .. } => Code::new("JOURNAL_WRONG"),
+            Self::Compacted { .. } => Code::new("CHANGES_COMPACTED"),
             Self::RecordTooLarge { .. } => Code::new("JOURNAL_RECORD_TOO_LARGE"),
-            Self::NoRoom { .. } => Code::new("JOURNAL_NO_ROOM"),
+            Self::NoRoom { source, .. } => no_room_code(source),
             Self::Stopped { .. } => Code::new("JOURNAL_STOPPED"),
             Self::Locked { .. } => Code::new("STORE_LOCKED"),
             Self::Io { .. } => Code::new("JOURNAL_IO"),
@@ -120,7 +141,7 @@ impl Coded for JournalError {
 
     fn fault(&self) -> Fault {
         match self {
-            Self::RecordTooLarge { .. } => Fault::Caller,
+            Self::RecordTooLarge { .. } | Self::Compacted { .. } => Fault::Caller,
             _ => Fault::Ourselves,
         }
     }

@@ -2,12 +2,21 @@
 //!
 //! **Promises.** An acknowledged record survives a power cut: one `fdatasync` covers its group before anyone in it
 //! is answered. Records are numbered without gaps from 1 and chained by hash, so that a changed, removed or reordered
-//! record is found. Opening walks everything: a tail that a power cut tore (part of the last group, never
-//! acknowledged) is cut and reported; any other flaw is [`JournalError::Damaged`] with file and offset, and nothing
-//! is changed.
+//! record is found. Opening walks everything (with [`JournalOptions::quick`] the last file; the others are verified as
+//! they are read): a tail that a power cut tore (part of the last group, never acknowledged) is cut and reported; any
+//! other flaw is [`JournalError::Damaged`] with file and offset, and nothing is changed.
+//!
+//! A journal can be shortened at its beginning once something else stands for the records there
+//! ([`Journal::release`]); whoever does so keeps the head up to which that is, and opens with it as
+//! [`base`](JournalOptions::base): the chain must go through it.
 //!
 //! **Crash windows.** A record whose append was not answered may be there after a restart. After a failed write or
-//! sync the journal stops for good: what the device holds is unknown, and repeating the sync would not tell.
+//! sync the journal stops for good: what the device holds is unknown, and repeating the sync would not tell. The next
+//! opening writes the last group again, so that what it then shows is what the device has.
+//!
+//! **A full disk** stops writing late, cleanly and not for good: the next segment is always prepared ahead, then the
+//! [ballast](crate::ballast) gives way, then appends fail with [`JournalError::NoRoom`], of which nothing stays, until
+//! there is room. Want of file handles is the same, under its own code.
 //!
 //! **Not promised.** A journal whose last records are removed together with everything that remembers them cannot
 //! know that they existed: keep its [head](Journal::head) elsewhere (the view does; the audit log is anchored).
@@ -36,7 +45,8 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::error::JournalError;
 pub(crate) use self::replay::Reader;
 pub use self::replay::{Record, Replay, Verified};
-pub(crate) use self::writer::sync_directory;
+pub(crate) use self::writer::{Device, sync_directory};
+use crate::ballast::Ballast;
 use crate::lock::DirectoryLock;
 
 /// The longest record in bytes.
@@ -54,7 +64,10 @@ pub struct JournalOptions {
     label: String,
     schema: u32,
     segment_bytes: usize,
-    device: writer::Device,
+    quick: bool,
+    base: Option<Head>,
+    ballast: Option<Arc<Ballast>>,
+    device: Device,
 }
 
 impl JournalOptions {
@@ -65,7 +78,8 @@ impl JournalOptions {
         while label.len() > format::MAX_LABEL {
             label.pop();
         }
-        Self { label, schema: 1, segment_bytes: DEFAULT_SEGMENT_BYTES, device: writer::Device::default() }
+        let (segment_bytes, device) = (DEFAULT_SEGMENT_BYTES, Device::default());
+        Self { label, schema: 1, segment_bytes, quick: false, base: None, ballast: None, device }
     }
 
     /// The version of the records' meaning. A journal with a newer one is not opened; with an older one it goes on in
@@ -80,6 +94,34 @@ impl JournalOptions {
     #[must_use]
     pub const fn segment_bytes(mut self, bytes: usize) -> Self {
         self.segment_bytes = bytes;
+        self
+    }
+
+    /// Opens without walking the files before the last one. For a journal whose reader remembers the head up to which
+    /// it has read, and begins there.
+    #[must_use]
+    pub const fn quick(mut self, quick: bool) -> Self {
+        self.quick = quick;
+        self
+    }
+
+    /// The record up to which something else stands for the records, which may be gone.
+    #[must_use]
+    pub const fn base(mut self, base: Option<Head>) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Room for the next segment when the disk is full.
+    #[must_use]
+    pub fn ballast(mut self, ballast: Arc<Ballast>) -> Self {
+        self.ballast = Some(ballast);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn device(mut self, device: Device) -> Self {
+        self.device = device;
         self
     }
 
@@ -147,6 +189,23 @@ struct Shared {
     head: Mutex<Head>,
     /// Set once, when the journal stops.
     stopped: Mutex<Option<(PathBuf, String)>>,
+    /// What [`Journal::release`] or opening was told last.
+    base: Mutex<Option<Head>>,
+}
+
+impl Shared {
+    fn base(&self) -> Option<Head> {
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What shortening a journal gave back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// Files removed.
+    pub files: u64,
+    /// Bytes that they had.
+    pub bytes: u64,
 }
 
 impl Journal {
@@ -165,10 +224,12 @@ impl Journal {
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_directory(parent).map_err(failed("sync the parent of"))?;
         let head = Head { sequence: recovered.sequence, chain: recovered.chain };
-        let shared = Arc::new(Shared { head: Mutex::new(head), stopped: Mutex::new(None) });
+        let base = Mutex::new(options.base);
+        let shared = Arc::new(Shared { head: Mutex::new(head), stopped: Mutex::new(None), base });
         let (label, schema) = (options.label.clone(), options.schema);
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let writer = writer::Writer::new(dir, options, resume, Arc::clone(&shared));
+        let names = fs::File::open(dir).map_err(failed("open"))?;
+        let writer = writer::Writer::new(dir, names, options, resume, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name(format!("journal-{label}"));
         let thread = thread.spawn(move || writer.run(receiver)).map_err(failed("start the writer of"))?;
         let (jobs, thread) = (Some(sender), Some(thread));
@@ -229,7 +290,45 @@ impl Journal {
 
     /// Reads without holding the journal open.
     pub(crate) fn reader(&self) -> Reader {
-        Reader { dir: self.dir.clone(), label: self.label.clone(), schema: self.schema, head: self.head() }
+        let (dir, label, shared) = (self.dir.clone(), self.label.clone(), Arc::clone(&self.shared));
+        Reader { dir, label, schema: self.schema, head: self.head(), shared }
+    }
+
+    /// Removes the files that hold no record after `base`, because something durable stands for them from now on.
+    /// Readers that want them get [`JournalError::Compacted`]. Blocking.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; what was not removed is at the next opening.
+    pub fn release(&self, base: Head) -> Result<Released, JournalError> {
+        *self.shared.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        let files = segment::list(&self.dir)?;
+        let next = files.iter().skip(1).map(|(first, _)| *first);
+        let mut released = Released::default();
+        for ((_, path), _) in files.iter().zip(next).take_while(|(_, next)| *next <= base.sequence + 1) {
+            released.bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
+            let failed = |source| JournalError::Io { action: "remove", path: path.clone(), source };
+            fs::remove_file(path).map_err(failed)?;
+            released.files += 1;
+        }
+        let failed = |source| JournalError::Io { action: "sync", path: self.dir.clone(), source };
+        sync_directory(&self.dir).map_err(failed)?;
+        Ok(released)
+    }
+
+    /// Bytes of all its files, those prepared ahead of use too. Blocking.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] if the directory cannot be listed.
+    pub fn bytes(&self) -> Result<u64, JournalError> {
+        let spare = fs::metadata(self.dir.join("spare")).map_or(0, |metadata| metadata.len());
+        let sizes = segment::list(&self.dir)?.into_iter();
+        Ok(sizes.map(|(_, path)| fs::metadata(path).map_or(0, |metadata| metadata.len())).sum::<u64>() + spare)
+    }
+
+    /// Why nothing is written any more, if that is so.
+    pub fn stopped(&self) -> Option<JournalError> {
+        let stopped = self.shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.as_ref().map(writer::stopped_error)
     }
 }
 

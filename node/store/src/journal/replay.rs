@@ -1,13 +1,14 @@
-//! Reading a journal back, verified, while it may be written to.
+//! Reading a journal back, verified, while it may be written to and shortened.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use eads_domain::id::Hash;
 
-use super::Head;
 use super::error::JournalError;
 use super::segment::{Flaw, Position, Segment, damaged, file_name, list};
+use super::{Head, Shared};
 
 /// What is needed to read a journal up to the head that it had at some moment.
 #[derive(Clone, Debug)]
@@ -16,9 +17,31 @@ pub(crate) struct Reader {
     pub(super) label: String,
     pub(super) schema: u32,
     pub(super) head: Head,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Reader {
+    /// The same, up to a record at or before the head of its time.
+    pub(crate) fn until(mut self, head: Head) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// The journal's last durable record now.
+    pub(crate) fn latest(&self) -> Head {
+        *self.shared.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Where the files are.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        &self.dir
+    }
+
+    /// The record behind which everything can be read; `None` if that is everything.
+    pub(crate) fn base(&self) -> Option<Head> {
+        self.shared.base()
+    }
+
     /// The last record that is read.
     pub(crate) const fn head(&self) -> Head {
         self.head
@@ -33,10 +56,25 @@ impl Reader {
         Replay::new(self, from.max(1))
     }
 
+    /// Reads everything that there is, from the first file on.
     pub(crate) fn verify(&self) -> Result<Verified, JournalError> {
+        loop {
+            match self.walk() {
+                // Shortened meanwhile: what is left is what there is.
+                Err(JournalError::Compacted { .. }) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn walk(&self) -> Result<Verified, JournalError> {
+        let first = list(&self.dir)?.first().map_or(1, |(first, _)| *first);
+        if first > self.base().map_or(0, |base| base.sequence) + 1 {
+            return Err(damaged(&self.first_file(), 0, "the file is missing"));
+        }
         let mut records = 0;
         let mut head = Head { sequence: 0, chain: super::format::genesis(&self.label) };
-        for record in self.replay(1)? {
+        for record in self.replay(first)? {
             let record = record?;
             records += 1;
             head = Head { sequence: record.sequence, chain: record.chain };
@@ -80,6 +118,7 @@ pub struct Replay {
     /// What stands behind the records that are ready.
     flaw: Option<JournalError>,
     ended: bool,
+    shared: Arc<Shared>,
 }
 
 impl Replay {
@@ -91,9 +130,17 @@ impl Replay {
             files.pop_front();
         }
         let (label, schema, dir) = (journal.label.clone(), journal.schema, journal.dir.clone());
-        let at = files.front().is_none_or(|(first, _)| *first == 1).then(|| Position::genesis(&label));
-        let (ready, flaw, ended) = (VecDeque::new(), None, false);
-        Ok(Self { label, schema, from, until, dir, files, at, ready, flaw, ended })
+        let at = files.front().is_some_and(|(first, _)| *first == 1).then(|| Position::genesis(&label));
+        let (ready, flaw, ended, shared) = (VecDeque::new(), None, until < from, Arc::clone(&journal.shared));
+        Ok(Self { label, schema, from, until, dir, files, at, ready, flaw, ended, shared })
+    }
+
+    /// A file that is not there: a snapshot stands for it, or it was lost.
+    fn missing(&self, first: u64) -> JournalError {
+        match self.shared.base() {
+            Some(base) if first <= base.sequence => JournalError::Compacted { from: self.from, base: base.sequence },
+            _ => damaged(&self.dir.join(file_name(first)), 0, "the file is missing"),
+        }
     }
 
     /// Reads the next segment; `false` if there is none.
@@ -103,14 +150,15 @@ impl Replay {
             return Ok(false);
         }
         let Some((first, path)) = self.files.pop_front() else {
-            let missing = next.unwrap_or(self.from);
-            return Err(damaged(&self.dir.join(file_name(missing)), 0, "the file is missing"));
+            return Err(self.missing(next.unwrap_or(self.from)));
         };
         if next.is_some_and(|next| next != first) || (next.is_none() && first > self.from) {
-            let missing = next.unwrap_or(self.from);
-            return Err(damaged(&self.dir.join(file_name(missing)), 0, "the file is missing"));
+            return Err(self.missing(next.unwrap_or(self.from)));
         }
-        let segment = Segment::read(&path, &self.label, self.schema)?;
+        let segment = match Segment::read(&path, &self.label, self.schema) {
+            Err(_) if !path.exists() => return Err(self.missing(first)),
+            read => read?,
+        };
         match self.at {
             Some(at) => segment.follows(&at)?,
             None if segment.header.first != first => {
@@ -119,8 +167,11 @@ impl Replay {
             None => {}
         }
         let mut walk = segment.walk();
+        let base = self.shared.base();
+        segment.passes(&walk.at, base)?;
         while walk.at.next <= self.until {
             let Some(frame) = walk.step().map_err(|flaw| segment.damaged(flaw))? else { break };
+            segment.passes(&walk.at, base)?;
             if frame.sequence >= self.from {
                 let (sequence, chain, schema) = (frame.sequence, frame.chain, segment.header.schema);
                 self.ready.push_back(Record { sequence, chain, schema, payload: frame.payload.to_vec() });

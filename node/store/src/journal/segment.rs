@@ -1,11 +1,12 @@
 //! Reading segments: which there are, and walking the records of one.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use eads_domain::id::Hash;
 
+use super::Head;
 use super::error::JournalError;
 use super::format::{BadHeader, FORMAT, Frame, HEADER_LEN, Header, genesis, is_zero, link};
 
@@ -67,14 +68,24 @@ pub(super) struct Segment {
 impl Segment {
     /// Reads a file and verifies its header by itself.
     pub(super) fn read(path: &Path, label: &str, schema: u32) -> Result<Self, JournalError> {
+        Self::read_some(path, label, schema, u64::MAX)
+    }
+
+    /// Reads and verifies the header only; there are no records to walk then.
+    pub(super) fn read_header(path: &Path, label: &str, schema: u32) -> Result<Self, JournalError> {
+        Self::read_some(path, label, schema, HEADER_LEN as u64)
+    }
+
+    fn read_some(path: &Path, label: &str, schema: u32, limit: u64) -> Result<Self, JournalError> {
         let file = path.to_path_buf();
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
+        let mut bytes = Vec::new();
+        match fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(damaged(path, 0, "the file is missing"));
             }
             Err(source) => return Err(JournalError::Io { action: "read", path: file, source }),
-        };
+        }
         let header = Header::decode(&bytes).map_err(|bad| match bad {
             BadHeader::Damaged(reason) => damaged(path, 0, reason),
             BadHeader::Newer(found) => JournalError::FormatNewer { file: file.clone(), found, supported: FORMAT },
@@ -98,6 +109,16 @@ impl Segment {
             return Err(damaged(&self.path, 0, "the chain is broken: records before were changed or removed"));
         }
         Ok(())
+    }
+
+    /// Checks that the chain goes through `base`, where a snapshot begins to stand for what came before.
+    pub(super) fn passes(&self, at: &Position, base: Option<Head>) -> Result<(), JournalError> {
+        match base {
+            Some(base) if base.sequence + 1 == at.next && base.chain != at.chain => {
+                Err(damaged(&self.path, 0, "the chain does not go through the snapshot"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A walk over the records from the first.

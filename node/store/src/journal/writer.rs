@@ -14,6 +14,7 @@ use super::format::{FRAME_LEN, Frame, HEADER_LEN, Header, link};
 use super::recover::{OpenSegment, Resume};
 use super::segment::{Position, file_name};
 use super::{Completion, Head, JournalOptions, Shared};
+use crate::ballast::is_full;
 
 const GROUP_RECORDS: usize = 256;
 const GROUP_BYTES: usize = 1024 * 1024;
@@ -24,15 +25,18 @@ pub(super) struct Job {
     pub(super) completion: Completion,
 }
 
-/// Where syncs go; tests can break it.
+/// Where writes and syncs go; tests can break it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Device {
+pub(crate) struct Device {
     #[cfg(test)]
-    pub(super) broken: Arc<std::sync::atomic::AtomicBool>,
+    pub(crate) broken: Arc<std::sync::atomic::AtomicBool>,
     #[cfg(test)]
-    pub(super) full: Arc<std::sync::atomic::AtomicBool>,
+    pub(crate) full: Arc<std::sync::atomic::AtomicBool>,
+    /// Writes fail half-way for want of room, as on file systems that never write in place.
     #[cfg(test)]
-    pub(super) syncs: Arc<std::sync::atomic::AtomicU64>,
+    pub(crate) short: Arc<std::sync::atomic::AtomicBool>,
+    #[cfg(test)]
+    pub(crate) syncs: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Device {
@@ -49,18 +53,47 @@ impl Device {
         file.sync_data()
     }
 
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "tests break the device"))]
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if self.short.load(std::sync::atomic::Ordering::SeqCst) {
+            file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        file.write_all_at(bytes, offset)
+    }
+
+    /// The next segment: zeros that are on the device. One that an earlier run prepared and did not use will do.
     #[cfg_attr(not(test), allow(clippy::unused_self, reason = "tests fill the device"))]
     fn prepare(&self, path: &Path, size: u64) -> io::Result<File> {
         #[cfg(test)]
         if self.full.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(path)?;
-        write_zeros(&file, 0, usize::try_from(size).unwrap_or(usize::MAX))?;
+        let length = usize::try_from(size).unwrap_or(usize::MAX);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        if file.metadata()?.len() != size || !is_zeros(&file, HEADER_LEN as u64, length)? {
+            file.set_len(0)?;
+            write_zeros(&file, 0, length)?;
+        }
         // Size and extents too, so that a later fdatasync has no metadata to write.
         file.sync_all()?;
         Ok(file)
     }
+}
+
+fn is_zeros(file: &File, mut offset: u64, end: usize) -> io::Result<bool> {
+    let mut chunk = vec![0; GROUP_BYTES];
+    while offset < end as u64 {
+        let rest = usize::try_from(end as u64 - offset).unwrap_or(GROUP_BYTES).min(GROUP_BYTES);
+        let part = chunk.get_mut(..rest).unwrap_or_default();
+        file.read_exact_at(part, offset)?;
+        if !super::format::is_zero(part) {
+            return Ok(false);
+        }
+        offset += rest as u64;
+    }
+    Ok(true)
 }
 
 /// Overwrites `length` bytes from `offset` with zeros.
@@ -82,14 +115,39 @@ pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
 
 pub(super) struct Writer {
     dir: PathBuf,
+    /// Held open: syncing the directory must not want a file handle.
+    names: File,
     options: JournalOptions,
     device: Device,
     at: Position,
     segment: Option<OpenSegment>,
-    spare: Option<JoinHandle<io::Result<File>>>,
+    spare: Option<Spare>,
     shared: Arc<Shared>,
     /// Received but not in a group yet: it did not fit.
     waiting: Option<Job>,
+}
+
+/// The segment after the open one.
+enum Spare {
+    Preparing(JoinHandle<io::Result<File>>),
+    Ready(File),
+}
+
+impl Spare {
+    /// What became of it, if that can be told without waiting; a failed one is none.
+    fn settled(self) -> Option<Self> {
+        match self {
+            Self::Preparing(thread) if thread.is_finished() => Self::Preparing(thread).wait().map(Self::Ready),
+            other => Some(other),
+        }
+    }
+
+    fn wait(self) -> Option<File> {
+        match self {
+            Self::Preparing(thread) => thread.join().ok().and_then(Result::ok),
+            Self::Ready(file) => Some(file),
+        }
+    }
 }
 
 /// Why a group was not written.
@@ -101,14 +159,15 @@ enum Failure {
 }
 
 impl Writer {
-    pub(super) fn new(dir: &Path, options: JournalOptions, resume: Resume, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(dir: &Path, names: File, options: JournalOptions, resume: Resume, shared: Arc<Shared>) -> Self {
         let device = options.device.clone();
         let (at, segment) = (resume.at, resume.last);
-        Self { dir: dir.to_path_buf(), options, device, at, segment, spare: None, shared, waiting: None }
+        Self { dir: dir.to_path_buf(), names, options, device, at, segment, spare: None, shared, waiting: None }
     }
 
     /// Runs until all senders are gone and everything received is answered.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        self.prepare_ahead();
         while let Some(first) = self.waiting.take().or_else(|| jobs.blocking_recv()) {
             let group = self.gather(first, &mut jobs);
             if let Some(stopped) = self.stopped() {
@@ -139,7 +198,7 @@ impl Writer {
             }
         }
         if let Some(spare) = self.spare.take() {
-            let _ = spare.join();
+            let _ = spare.wait();
         }
     }
 
@@ -190,11 +249,16 @@ impl Writer {
             Frame { sequence, group: first, chain, payload: &job.payload }.encode(&segment.seed, &mut bytes);
             heads.push(Head { sequence, chain });
         }
-        let written = segment.file.write_all_at(&bytes, segment.offset);
+        let written = self.device.write(&segment.file, &bytes, segment.offset);
+        if let Err(error) = written {
+            // Where there was no room for all of it, nothing of it may stay: only then is it certainly not written.
+            let undone = is_full(&error)
+                && write_zeros(&segment.file, segment.offset, bytes.len()).is_ok()
+                && self.device.sync(&segment.file).is_ok();
+            return Err(if undone { Failure::NoRoom(error) } else { segment.fatal(&error) });
+        }
         // A failed sync is never repeated: the system may have dropped the pages that it could not write.
-        written.and_then(|()| self.device.sync(&segment.file)).map_err(|error| {
-            Failure::Fatal(segment.path.clone(), format!("writing at offset {} failed: {error}", segment.offset))
-        })?;
+        self.device.sync(&segment.file).map_err(|error| segment.fatal(&error))?;
         segment.offset += length as u64;
         self.at.next += group.len() as u64;
         self.at.chain = chain;
@@ -205,9 +269,9 @@ impl Writer {
     fn roll_over(&mut self, length: usize) -> Result<(), Failure> {
         let size = (HEADER_LEN + length).max(self.options.segment_size()) as u64;
         let spare = self.dir.join("spare");
-        let prepared = self.spare.take().and_then(|thread| thread.join().ok()).and_then(Result::ok);
+        let prepared = self.spare.take().and_then(Spare::wait);
         let prepared = prepared.filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() >= size));
-        let file = prepared.map_or_else(|| self.device.prepare(&spare, size), Ok).map_err(Failure::NoRoom)?;
+        let file = prepared.map_or_else(|| self.prepare(&spare, size), Ok).map_err(Failure::NoRoom)?;
         let header = Header {
             schema: self.options.schema,
             number: self.at.number,
@@ -218,23 +282,39 @@ impl Writer {
         let path = self.dir.join(file_name(self.at.next));
         let fatal = |error: io::Error| Failure::Fatal(path.clone(), format!("beginning the file failed: {error}"));
         file.write_all_at(&header.encode(), 0).and_then(|()| self.device.sync(&file)).map_err(fatal)?;
-        fs::rename(&spare, &path).and_then(|()| sync_directory(&self.dir)).map_err(fatal)?;
+        fs::rename(&spare, &path).and_then(|()| self.names.sync_all()).map_err(fatal)?;
         let (seed, schema, offset) = (header.chain, header.schema, HEADER_LEN as u64);
         self.segment = Some(OpenSegment { file, path, seed, schema, offset, size });
         self.at.number += 1;
         Ok(())
     }
 
-    /// Prepares the next segment in the background once half of the open one is used.
+    fn prepare(&self, path: &Path, size: u64) -> io::Result<File> {
+        let work = || self.device.prepare(path, size);
+        match &self.options.ballast {
+            Some(ballast) => ballast.retry(is_full, work),
+            None => work(),
+        }
+    }
+
+    /// Always has the next segment ready, prepared in the background: a full disk then stops writing late.
     fn prepare_ahead(&mut self) {
-        let half_used = self.segment.as_ref().is_some_and(|segment| segment.offset > segment.size / 2);
-        if !half_used || self.spare.is_some() {
+        if let Some(spare) = self.spare.take() {
+            self.spare = spare.settled();
+        }
+        if self.spare.is_some() {
             return;
         }
         let (device, path, size) = (self.device.clone(), self.dir.join("spare"), self.options.segment_size() as u64);
         let thread = std::thread::Builder::new().name("journal-spare".to_owned());
         // Without a thread the segment is prepared when it is needed.
-        self.spare = thread.spawn(move || device.prepare(&path, size)).ok();
+        self.spare = thread.spawn(move || device.prepare(&path, size)).ok().map(Spare::Preparing);
+    }
+}
+
+impl OpenSegment {
+    fn fatal(&self, error: &io::Error) -> Failure {
+        Failure::Fatal(self.path.clone(), format!("writing at offset {} failed: {error}", self.offset))
     }
 }
 

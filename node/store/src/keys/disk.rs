@@ -3,11 +3,14 @@
 //! The tree's safety is an argument about the order of these operations, so they are a port: tests replace the
 //! directory by a model that loses, tears and reorders whatever was not yet promised.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::KeyError;
 
@@ -44,6 +47,11 @@ pub(super) trait Disk: Send + Sync + fmt::Debug {
 pub(super) struct Directory {
     path: PathBuf,
     _lock: File,
+    /// Held open, so that syncing names wants no file handle.
+    names: File,
+    /// The files that are written in place, open since the first time: a purge that has begun must not end for want of
+    /// a file handle.
+    in_place: Mutex<BTreeMap<String, File>>,
 }
 
 impl Directory {
@@ -77,7 +85,10 @@ impl Directory {
             .open(&file)
             .map_err(io_error("open", &file))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                let names = File::open(path).map_err(io_error("open", path))?;
+                Ok(Self { path: path.to_owned(), _lock: lock, names, in_place: Mutex::default() })
+            }
             Err(TryLockError::WouldBlock) => Err(KeyError::Locked { path: file }),
             Err(TryLockError::Error(source)) => Err(io_error("lock", &file)(source)),
         }
@@ -126,12 +137,19 @@ impl Disk for Directory {
 
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), KeyError> {
         let path = self.path(name);
-        let file = OpenOptions::new().write(true).open(&path).map_err(io_error("open", &path))?;
+        let mut open = self.in_place.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match open.entry(name.to_owned()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(none) => {
+                none.insert(OpenOptions::new().write(true).open(&path).map_err(io_error("open", &path))?)
+            }
+        };
         file.write_all_at(bytes, offset).and_then(|()| file.sync_data()).map_err(io_error("write", &path))
     }
 
     fn remove(&self, name: &str) -> Result<(), KeyError> {
         let path = self.path(name);
+        self.in_place.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(source)),
             _ => Ok(()),
@@ -139,7 +157,7 @@ impl Disk for Directory {
     }
 
     fn sync_names(&self) -> Result<(), KeyError> {
-        File::open(&self.path).and_then(|dir| dir.sync_all()).map_err(io_error("sync", &self.path))
+        self.names.sync_all().map_err(io_error("sync", &self.path))
     }
 }
 

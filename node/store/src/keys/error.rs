@@ -87,6 +87,13 @@ pub enum KeyError {
     TooLarge,
 }
 
+impl KeyError {
+    /// Whether it is want of room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if crate::ballast::is_full(source))
+    }
+}
+
 impl Coded for KeyError {
     fn code(&self) -> Code {
         Code::new(match self {

@@ -89,7 +89,12 @@ pub(super) fn prepare(
 /// Step 2. On an error it is unknown whether the change holds.
 pub(super) fn commit(disk: &dyn Disk, writer: &mut Writer, prepared: &Prepared) -> Result<(), KeyError> {
     writer.halted = true;
-    disk.overwrite(root::FILE, slots::offset(1), &prepared.record)
+    let committed = disk.overwrite(root::FILE, slots::offset(1), &prepared.record);
+    if matches!(committed, Err(KeyError::Io { action: "open", .. })) {
+        // Nothing was written: no file handle was to be had.
+        writer.halted = false;
+    }
+    committed
 }
 
 /// Steps 3 and 4. On an error the change holds and what it destroyed may still be on the medium.

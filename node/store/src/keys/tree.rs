@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use eads_domain::encode::pae;
 use eads_domain::entropy::{Entropy, random};
@@ -20,6 +20,7 @@ use super::root::{self, KdfCost, Passphrase, PassphraseKey, Root, TreeId};
 use super::rotation::{self, Writer};
 use super::table::{Entry, Table};
 use super::{KeyError, KeySlot, Opened, bucket};
+use crate::ballast::Ballast;
 
 const SEALED_FORMAT: u8 = 1;
 const SEALED_PREFIX_BYTES: usize = 1 + KeySlot::BYTES;
@@ -41,6 +42,7 @@ pub struct KeyTree {
     cache: Mutex<Cache>,
     /// [`Allocation::next`], for those who only look.
     allocated: AtomicU64,
+    ballast: OnceLock<Arc<Ballast>>,
 }
 
 /// What a walk over the whole tree found.
@@ -138,11 +140,22 @@ impl KeyTree {
             entropy,
             tree,
             allocated: AtomicU64::new(allocation.next),
+            ballast: OnceLock::new(),
             allocation: Mutex::new(allocation),
             writer: Mutex::new(writer),
             table: RwLock::new(table),
             cache: Mutex::new(Cache::new(CACHED_BUCKETS)),
         }
+    }
+
+    /// Lets the tree take room from `ballast` when the disk is full. The first one counts.
+    pub fn use_ballast(&self, ballast: Arc<Ballast>) {
+        let _ = self.ballast.set(ballast);
+    }
+
+    /// The ballast that was given, for other files of the same directory.
+    pub fn ballast(&self) -> Option<&Arc<Ballast>> {
+        self.ballast.get()
     }
 
     /// A data key that was never handed out before, durable already. Every 256th call waits for a sync, every
@@ -294,7 +307,12 @@ impl KeyTree {
 
     fn rotate(&self, writer: &mut Writer, changed: BTreeMap<u32, Bucket>) -> Result<(), KeyError> {
         let current = self.table.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let prepared = rotation::prepare(&*self.disk, &*self.entropy, &self.tree, writer, &current, &changed)?;
+        // New files, all of them: what is old goes only after them, so that even a purge needs room first.
+        let mut prepare = || rotation::prepare(&*self.disk, &*self.entropy, &self.tree, writer, &current, &changed);
+        let prepared = match self.ballast.get() {
+            Some(ballast) => ballast.retry(KeyError::is_full, prepare),
+            None => prepare(),
+        }?;
         drop(current);
         rotation::commit(&*self.disk, writer, &prepared)?;
         {
