@@ -255,7 +255,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let (view, keys) = (Arc::clone(&self.view), keys.to_vec());
+        self.usable()?;
+        let (view, keys) = (self.views.get(), keys.to_vec());
         blocking(move || keys.iter().map(|key| view.get(area, key)).collect()).await
     }
 
