@@ -20,6 +20,7 @@ mod photos;
 mod programs;
 mod record_access;
 mod records;
+mod recovery;
 mod roles;
 mod search;
 mod store;

@@ -67,6 +67,7 @@ pub fn quick() -> Limits {
         backoff: (Duration::from_millis(20), Duration::from_millis(200)),
         purge_gather: Duration::from_millis(1),
         expiry_interval: Duration::from_millis(50),
+        sequencing_patience: Duration::from_secs(10),
         exchange_gap: Duration::from_millis(50),
         exchange_interval: Duration::from_secs(1),
         ..Limits::default()

@@ -1,5 +1,9 @@
 //! `eads register`: the registers, own and held.
 
+mod status;
+
+pub(super) use self::status::show_sequencing;
+
 use clap::Subcommand;
 use eads_proto::v1 as proto;
 use serde::Serialize;
@@ -15,6 +19,10 @@ use crate::output::{Grid, Page, Tone};
 pub(crate) enum Options {
     /// Verifies the own register and every register held: leaves, roots, signatures, statements.
     Verify(VerifyOptions),
+    /// Shows the own register: who has cosigned it, whether it is written, and what of it was lost.
+    Status(status::StatusOptions),
+    /// Lets the node sign and answer without waiting for any peer.
+    Continue(status::ContinueOptions),
 }
 
 /// `eads register verify`
@@ -35,6 +43,8 @@ impl Options {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         match self {
             Self::Verify(options) => options.run(context).await,
+            Self::Status(options) => options.run(context).await,
+            Self::Continue(options) => options.run(context).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use eads_proto::v1 as proto;
 use serde::Serialize;
 
 use super::peer::PeerView;
+use super::register::show_sequencing;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -26,6 +27,8 @@ struct StatusView {
     register: String,
     register_size: u64,
     checkpoint: String,
+    sequencing: String,
+    unrecovered: u64,
     notices_in_force: u64,
     held_notices: u64,
     records: u64,
@@ -51,6 +54,11 @@ impl StatusView {
         page.field("member", &self.member);
         page.field("version", &self.version);
         page.field("register", &format!("{} ({})", self.register, plural(self.register_size, "entry", "entries")));
+        show_sequencing(&self.sequencing, page);
+        if self.unrecovered > 0 {
+            let lost = plural(self.unrecovered, "entry", "entries");
+            page.toned_field("lost", &format!("the content of {lost}: `eads register status`"), Tone::Bad);
+        }
         page.field("notices in force", &self.notices_in_force.to_string());
         page.field("notices held", &self.held_notices.to_string());
         page.field("records", &self.records.to_string());
@@ -80,6 +88,8 @@ impl From<proto::GetStatusResponse> for StatusView {
             register: hex::encode(&status.register),
             register_size: status.register_size,
             checkpoint: String::from_utf8_lossy(&status.checkpoint).into_owned(),
+            sequencing: status.sequencing,
+            unrecovered: status.unrecovered,
             notices_in_force: status.notices_in_force,
             held_notices: status.held_notices,
             records: status.records,

@@ -134,6 +134,7 @@ impl Node {
         };
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
+        node.begin_start().await?;
         Ok(Arc::new(node))
     }
 

@@ -24,9 +24,14 @@ use crate::error::ServiceError;
 use crate::node::Node;
 use crate::rows::{self, BlobKey, DeliveryKind, DeliveryRow, Holding, OwnVersion};
 use crate::stored::StoredStatement;
+use crate::trust::Recovered;
 
 const PAGE: usize = 1000;
-const STORED_SCHEMA: u16 = 1;
+/// Leaves that are adopted in one commit, two rows each.
+const ADOPTED: usize = 28;
+/// How far ahead of its delivery log a peer can be after a rollback; more is not believed.
+const MOST_PADDING: u64 = 1 << 16;
+pub(crate) const STORED_SCHEMA: u16 = 1;
 
 /// A statement that is to be signed and appended, with all that goes into the store beside it.
 pub(crate) struct Publication {
@@ -220,6 +225,7 @@ impl Node {
         beside: impl FnOnce(&[Appended], &mut Batch) -> Result<(), ServiceError>,
     ) -> Result<Vec<Appended>, ServiceError> {
         let mut writer = self.register.writer.lock().await;
+        self.sequences_now()?;
         let now = self.clock.now();
         let mut frontier = writer.frontier.clone();
         let mut heads = writer.heads.clone();
@@ -334,6 +340,75 @@ impl Node {
                 undelivered: false,
             };
             rows::put(batch, area::HOLDING, &area::index_member(index, peer), &holding)?;
+        }
+        Ok(())
+    }
+
+    /// Continues the register by leaves that peers gave back, if they lead to a checkpoint that this member has
+    /// signed; every step is a checkpoint of its own, so that an interruption leaves a sound register. Returns false
+    /// if they do not.
+    pub(crate) async fn adopt(
+        &self,
+        leaves: &[Hash],
+        signed: &SignedCheckpoint,
+        from: u64,
+    ) -> Result<bool, ServiceError> {
+        let mut writer = self.register.writer.lock().await;
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        let mut whole = writer.frontier.clone();
+        whole.extend(leaves.iter().copied());
+        if (whole.size(), whole.root()) != (size, root) {
+            return Ok(false);
+        }
+        for chunk in leaves.chunks(ADOPTED) {
+            let mut frontier = writer.frontier.clone();
+            let mut batch = Batch::new();
+            for leaf in chunk {
+                let index = frontier.append(*leaf);
+                batch.put(area::OWN_ENTRY, area::index(index), *leaf.as_bytes());
+                batch.put(area::OPAQUE, area::index(index), []);
+            }
+            let reached = Checkpoint { size: frontier.size(), root: frontier.root(), ..*signed.checkpoint() };
+            let reached = match reached.size == size {
+                true => signed.clone(),
+                false => SignedCheckpoint::sign(reached, &self.identity.signing)?,
+            };
+            batch.put(area::META, meta::CHECKPOINT, reached.bytes());
+            rows::put(&mut batch, area::META, meta::RECOVERED, &Recovered { from, asked: Vec::new() })?;
+            self.store.commit(batch).await?;
+            writer.frontier = frontier;
+            let mut view = self.register.view.write().unwrap_or_else(PoisonError::into_inner);
+            for leaf in chunk {
+                view.tree.append(*leaf);
+            }
+            view.checkpoint = Some(reached);
+        }
+        self.register.grown.send_replace(writer.frontier.size());
+        Ok(true)
+    }
+
+    /// Fills a peer's delivery log with empty entries up to its cursor: what stood there is not known any more.
+    pub(crate) async fn pad_deliveries(&self, peer: MemberId, cursor: u64) -> Result<(), ServiceError> {
+        let mut writer = self.register.writer.lock().await;
+        let mut head = writer.heads.get(&peer).copied().unwrap_or_default();
+        if cursor.saturating_sub(head.next) > MOST_PADDING {
+            return Err(ServiceError::peer("CURSOR_IMPLAUSIBLE", "the peer's delivery cursor is not to be believed"));
+        }
+        while head.next < cursor {
+            let mut batch = Batch::new();
+            while head.next < cursor && batch.room() > 0 {
+                let row = DeliveryRow {
+                    kind: DeliveryKind::Empty,
+                    index: 0,
+                    slots: SlotSet::EMPTY,
+                    urgent: false,
+                    urgent_before: head.last_urgent,
+                };
+                rows::put(&mut batch, area::DELIVERY, &area::member_number(peer, head.next), &row)?;
+                head.next += 1;
+            }
+            self.store.commit(batch).await?;
+            writer.heads.insert(peer, head);
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::pages::Pages;
 use crate::peers::PeerView;
 use crate::rows::{self, Followed, HeldNotice};
 use crate::stored::StoredStatement;
+use crate::trust::{Recalled, Sequencing};
 
 /// The node in one look.
 #[derive(Clone, Debug)]
@@ -32,6 +33,12 @@ pub struct NodeStatus {
     pub records: usize,
     /// The peers.
     pub peers: Vec<PeerView>,
+    /// Whether statements are signed.
+    pub sequencing: Sequencing,
+    /// Own entries whose content is lost: how many, and the first of them.
+    pub unrecovered: (u64, Vec<u64>),
+    /// Own notices that peers say were withdrawn or suspended by entries that were lost.
+    pub recalled: Vec<Recalled>,
     /// This node's clock.
     pub clock: Timestamp,
     /// What an administrator should look at.
@@ -58,8 +65,9 @@ impl Node {
     /// When store or audit fail.
     pub async fn status(&self, call: &Call) -> Result<NodeStatus, ServiceError> {
         let intent = self.audit.intent(self.entry(call, "GetStatus")).await?;
-        let outcome = self.peer_views().await;
+        let outcome = self.look().await;
         self.audit.close(intent, &outcome).await?;
+        let (peers, unrecovered, recalled) = outcome?;
         let (notices_in_force, held_notices, records) = self.counts();
         Ok(NodeStatus {
             register_size: self.register.size(),
@@ -67,10 +75,25 @@ impl Node {
             notices_in_force,
             held_notices,
             records,
-            peers: outcome?,
+            peers,
+            sequencing: self.trust.sequencing(),
+            unrecovered,
+            recalled,
             clock: self.clock.now(),
             alarms: self.alarms.list(),
         })
+    }
+
+    async fn look(&self) -> Result<(Vec<PeerView>, (u64, Vec<u64>), Vec<Recalled>), ServiceError> {
+        let mut recalled = Vec::new();
+        for (notice, mut one) in self.recalled().await? {
+            // Known by now, where its content came back later than the word that it ended.
+            if let Some(head) = self.own_notice(notice).await? {
+                one.reference = head.reference;
+            }
+            recalled.push(one);
+        }
+        Ok((self.peer_views().await?, self.unrecovered().await?, recalled))
     }
 
     /// Walks every register anew: leaves against the signed root, and every statement that is held against its

@@ -356,6 +356,9 @@ pub struct GetHeldRequest {
     /// The caller's register, 16 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub register: ::prost::alloc::vec::Vec<u8>,
+    /// The caller has lost receipts: every one is owed to it anew.
+    #[prost(bool, tag = "2")]
+    pub receipts_again: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetHeldResponse {
@@ -1250,7 +1253,8 @@ pub struct GetStatusResponse {
     /// Things that an administrator should look at, in words.
     #[prost(string, repeated, tag = "11")]
     pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// "open", "waiting" (for the cursors of peers after a start), "recovering".
+    /// "open", "waiting" (for the cursors of peers after a start), "recovering", "cloned" (another copy of this node has
+    /// signed; an administrator decides).
     #[prost(string, tag = "12")]
     pub sequencing: ::prost::alloc::string::String,
     /// Own entries whose content was lost and could not be recovered from any peer: opaque leaves.

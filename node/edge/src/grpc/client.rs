@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use eads_domain::code::Coded as _;
-use eads_domain::id::RequestId;
+use eads_domain::id::{RegisterId, RequestId};
 use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use eads_domain::wire::{InvalidMessage, PROTOCOL};
@@ -12,7 +12,7 @@ use eads_proto::v1::peer_service_client::PeerServiceClient;
 use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure};
 use eads_service::sync::{SyncBatch, SyncCursor};
-use eads_service::trust::HeldCheckpoint;
+use eads_service::trust::{Held, HeldCheckpoint, Returned};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tonic::Request;
@@ -50,6 +50,27 @@ impl PeerClient {
         let request = v1::PostReceiptsRequest::from(receipts);
         let answer = self.0.post_receipts(request).await.map_err(|status| link_error(&status))?;
         Ok(answer.into_inner().recorded)
+    }
+
+    /// Asks what the peer holds of the own register.
+    pub(crate) async fn get_held(&mut self, register: RegisterId, receipts_again: bool) -> Result<Held, LinkError> {
+        let message = v1::GetHeldRequest { register: register.as_bytes().to_vec(), receipts_again };
+        let answer = self.0.get_held(message).await.map_err(|status| link_error(&status))?;
+        trust::held_of(answer.into_inner()).map_err(nonsense)
+    }
+
+    /// Has the own register given back. The stream has no deadline of its own.
+    pub(crate) async fn return_register(
+        &mut self,
+        register: RegisterId,
+        first_index: u64,
+    ) -> Result<BoxStream<'static, Result<Returned, LinkError>>, LinkError> {
+        let message = v1::ReturnRegisterRequest { register: register.as_bytes().to_vec(), first_index };
+        let answer = self.0.return_register(message).await.map_err(|status| link_error(&status))?;
+        let returned = |message: Result<v1::ReturnRegisterResponse, tonic::Status>| {
+            message.map_err(|status| link_error(&status)).and_then(|item| trust::returned(item).map_err(nonsense))
+        };
+        Ok(answer.into_inner().map(returned).boxed())
     }
 
     /// Tells which checkpoints are held here; returns which the peer holds.

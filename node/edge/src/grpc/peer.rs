@@ -133,15 +133,26 @@ impl PeerService for PeerApi {
         Ok(Response::new(v1::ExchangeCheckpointsResponse { held: trust::held_messages(held) }))
     }
 
-    async fn get_held(&self, _request: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn get_held(&self, request: Request<v1::GetHeldRequest>) -> Result<Response<v1::GetHeldResponse>, Status> {
+        let peer = caller(&request)?;
+        let message = request.into_inner();
+        let register = trust::register(&message.register).map_err(refused)?;
+        let node = self.node.clone();
+        let held = finish(async move { node.held_of(peer, register, message.receipts_again).await }).await?;
+        Ok(Response::new(trust::held_message(held)))
     }
 
     async fn return_register(
         &self,
-        _request: Request<v1::ReturnRegisterRequest>,
+        request: Request<v1::ReturnRegisterRequest>,
     ) -> Result<Response<Self::ReturnRegisterStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let peer = caller(&request)?;
+        let message = request.into_inner();
+        let register = trust::register(&message.register).map_err(refused)?;
+        let returned = self.node.clone().return_register(peer, register, message.first_index).await;
+        let returned = returned.map_err(|error| status(&error))?;
+        let answer = |item: Result<_, ServiceError>| item.map(trust::returned_message).map_err(|error| status(&error));
+        Ok(Response::new(returned.map(answer).boxed()))
     }
 }
 

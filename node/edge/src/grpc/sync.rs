@@ -97,7 +97,7 @@ pub(super) fn blob_asked(message: &v1::FetchBlobRequest) -> Result<BlobAsked, In
     })
 }
 
-fn leaves(bytes: &[u8]) -> Result<Vec<Hash>, InvalidMessage> {
+pub(super) fn leaves(bytes: &[u8]) -> Result<Vec<Hash>, InvalidMessage> {
     let (leaves, rest) = bytes.as_chunks::<32>();
     if leaves.len() > MAX_LEAVES {
         return Err(InvalidMessage::TooLong { field: "leaves", max: MAX_LEAVES });
@@ -108,7 +108,7 @@ fn leaves(bytes: &[u8]) -> Result<Vec<Hash>, InvalidMessage> {
     Ok(leaves.iter().copied().map(Hash::from_bytes).collect())
 }
 
-fn checkpoint(field: &'static str, bytes: Vec<u8>) -> Result<Vec<u8>, InvalidMessage> {
+pub(super) fn checkpoint(field: &'static str, bytes: Vec<u8>) -> Result<Vec<u8>, InvalidMessage> {
     if bytes.len() > MAX_CHECKPOINT_BYTES {
         return Err(InvalidMessage::TooLong { field, max: MAX_CHECKPOINT_BYTES });
     }
@@ -128,7 +128,7 @@ fn proof_message(nodes: &[Hash]) -> Vec<Vec<u8>> {
     nodes.iter().map(|node| node.as_bytes().to_vec()).collect()
 }
 
-fn delivery_message(delivery: Delivery) -> v1::Delivery {
+pub(super) fn delivery_message(delivery: Delivery) -> v1::Delivery {
     let kind = match delivery.kind {
         DeliveryKind::Disclose => v1::DeliveryKind::Disclose,
         DeliveryKind::Retract => v1::DeliveryKind::Retract,
@@ -150,7 +150,7 @@ fn delivery_message(delivery: Delivery) -> v1::Delivery {
     }
 }
 
-fn delivery(message: v1::Delivery) -> Result<Delivery, InvalidMessage> {
+pub(super) fn delivery(message: v1::Delivery) -> Result<Delivery, InvalidMessage> {
     let kind = match message.kind() {
         v1::DeliveryKind::Disclose => DeliveryKind::Disclose,
         v1::DeliveryKind::Retract => DeliveryKind::Retract,

@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use eads_domain::id::{MemberId, RequestId};
+use eads_domain::id::{MemberId, RegisterId, RequestId};
 use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure, PeerLink};
 use eads_service::sync::{SyncBatch, SyncCursor};
-use eads_service::trust::HeldCheckpoint;
+use eads_service::trust::{Held, HeldCheckpoint, Returned};
 use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -152,6 +152,21 @@ impl PeerLink for GrpcLink {
             client.query(request, query, deadline.saturating_duration_since(Instant::now())).await
         })
         .await
+    }
+
+    async fn get_held(&self, peer: MemberId, register: RegisterId, receipts_again: bool) -> Result<Held, LinkError> {
+        let mut client = self.client(peer).await?;
+        self.moving(peer, self.timeouts.exchange, client.get_held(register, receipts_again)).await
+    }
+
+    async fn return_register(
+        &self,
+        peer: MemberId,
+        register: RegisterId,
+        first: u64,
+    ) -> Result<BoxStream<'static, Result<Returned, LinkError>>, LinkError> {
+        let mut client = self.client(peer).await?;
+        self.moving(peer, self.timeouts.open_sync, client.return_register(register, first)).await
     }
 
     async fn exchange_checkpoints(

@@ -377,7 +377,7 @@ impl Node {
     }
 
     /// Throws away every draft on a notice that has ended: nothing about its subject stays behind.
-    pub(super) async fn discard_all_of(&self, notice: NoticeId) -> Result<(), ServiceError> {
+    pub(crate) async fn discard_all_of(&self, notice: NoticeId) -> Result<(), ServiceError> {
         let mut after = None;
         loop {
             let (drafts, next) = self.drafts(None, after).await?;

@@ -43,8 +43,14 @@ impl Node {
         let mut entry = self.entry(call, "IssueDraft");
         entry.subject = Some(id.to_string());
         let intent = self.audit.intent(entry).await?;
-        let _notices = self.notices.lock().await;
-        let outcome = self.issue(id).await;
+        // Before the lock: what peers give back of own notices is written under it.
+        let outcome = match self.may_sequence().await {
+            Ok(()) => {
+                let _notices = self.notices.lock().await;
+                self.issue(id).await
+            }
+            Err(error) => Err(error),
+        };
         self.audit.close(intent, &outcome).await?;
         outcome
     }

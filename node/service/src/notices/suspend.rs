@@ -23,8 +23,14 @@ impl Node {
         let mut entry = self.entry(call, "SuspendNotice");
         entry.subject = Some(reference.to_owned());
         let intent = self.audit.intent(entry).await?;
-        let _notices = self.notices.lock().await;
-        let outcome = self.suspend(reference, reason).await;
+        // Before the lock: what peers give back of own notices is written under it.
+        let outcome = match self.may_sequence().await {
+            Ok(()) => {
+                let _notices = self.notices.lock().await;
+                self.suspend(reference, reason).await
+            }
+            Err(error) => Err(error),
+        };
         self.audit.close(intent, &outcome).await?;
         outcome
     }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use eads_domain::id::{MemberId, RequestId};
+use eads_domain::id::{MemberId, RegisterId, RequestId};
 use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use futures::stream::BoxStream;
 
 use crate::blobs::BlobAsked;
 use crate::sync::{SyncBatch, SyncCursor};
-use crate::trust::HeldCheckpoint;
+use crate::trust::{Held, HeldCheckpoint, Returned};
 
 /// Why a peer did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,17 @@ pub trait PeerLink: Send + Sync {
     fn moved(&self, _peer: MemberId) -> u64 {
         0
     }
+
+    /// Asks the peer what it holds of the own register; `receipts_again` has it owe every receipt anew.
+    async fn get_held(&self, peer: MemberId, register: RegisterId, receipts_again: bool) -> Result<Held, LinkError>;
+
+    /// Has the peer give the own register back from `first` on.
+    async fn return_register(
+        &self,
+        peer: MemberId,
+        register: RegisterId,
+        first: u64,
+    ) -> Result<BoxStream<'static, Result<Returned, LinkError>>, LinkError>;
 
     /// Tells the peer which checkpoints are held here, and returns which it holds.
     async fn exchange_checkpoints(

@@ -56,6 +56,7 @@ impl Node {
         request: RequestId,
         query: &Query,
     ) -> Result<Answer, ServiceError> {
+        self.answers_now()?;
         let known = self
             .peers
             .get(peer)

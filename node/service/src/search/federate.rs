@@ -110,7 +110,7 @@ impl Node {
         entry.case_reference.clone_from(&search.case_reference);
         entry.sealed_query = Some(self.audit.seal_query(&describe(&search.query))?);
         let intent = Arc::new(self.audit.intent(entry).await?);
-        let peers = match self.sources(&search) {
+        let peers = match self.answers_now().and_then(|()| self.sources(&search)) {
             Ok(peers) => peers,
             Err(error) => {
                 self.audit.outcome(&intent, error.code().as_str(), Vec::new()).await?;

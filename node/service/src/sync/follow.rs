@@ -33,6 +33,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     if let Err(error) = node.recall_witnessed().await {
         tracing::error!(code = %error.code(), "what other members hold cannot be read: {error}");
     }
+    workers.spawn(end_start_wait(node.clone(), stop.clone()));
     let mut changed = node.peers().watch();
     let mut followed: BTreeMap<MemberId, CancellationToken> = BTreeMap::new();
     loop {
@@ -43,6 +44,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
                 let token = stop.child_token();
                 workers.spawn(follow(node.clone(), member, token.clone()));
                 workers.spawn(post(node.clone(), member, token.clone()));
+                workers.spawn(hear(node.clone(), member, token.clone()));
                 workers.spawn(exchange(node.clone(), member, token.clone()));
                 workers.spawn(super::fetch::fetch(node.clone(), member, token.clone()));
                 followed.insert(member, token);
@@ -226,6 +228,39 @@ async fn post(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
         }
     })
     .await;
+}
+
+/// After a start, and when something shows that this node is behind: learns what a peer holds of the own register.
+async fn hear(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
+    until(&stop, async {
+        let mut listening = node.trust.listening();
+        let mut backoff = Backoff::new(&node);
+        loop {
+            listening.mark_unchanged();
+            match node.hear(peer).await {
+                Ok(()) => {
+                    backoff.reset();
+                    if listening.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%peer, "the peer has not said what it holds: {error}");
+                    if error.is_refusal() {
+                        node.was_asked(peer, false);
+                    }
+                    backoff.pause_for(peer).await;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// After that time the cursors of one peer are enough.
+async fn end_start_wait(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, tokio::time::sleep(node.limits.start_wait)).await;
+    node.start_wait_over();
 }
 
 /// Compares checkpoints with a peer: when one has moved on, and now and then.

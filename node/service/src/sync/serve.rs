@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::peers::PeerState;
 use crate::rows::{self, DeliveryKind, DeliveryRow, Holding};
 use crate::stored::StoredStatement;
+use crate::trust::Sequencing;
 
 /// Urgent entries of one batch.
 const URGENT: usize = 8;
@@ -60,9 +61,17 @@ impl Node {
                 format!("this member's register is {}; import its current card", self.register_id),
             ));
         }
+        self.answers_now()?;
         let size = self.register.size();
         let deliveries = self.delivery_next(peer).await;
         if cursor.register_cursor > size || cursor.delivery_cursor > deliveries {
+            if self.trust.sequencing() != Sequencing::Open {
+                return Err(ServiceError::unavailable(
+                    "REGISTER_RECOVERING",
+                    "this member's register is being taken up again from what its peers hold",
+                ));
+            }
+            self.trust.listen_again();
             self.alarms.raise(
                 "REGISTER_ROLLED_BACK",
                 self.clock.now(),

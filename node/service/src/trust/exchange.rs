@@ -159,7 +159,10 @@ impl Node {
         let Ok(signed) = signed else { return Ok(None) };
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         match self.register.root_at(size) {
-            None => {}
+            None => {
+                self.has_signed(size);
+                self.trust.listen_again();
+            }
             Some(own) if own == root => {
                 if let Ok(Some(at)) = signed.verify_cosignature(peer, &cosigner) {
                     self.keep_cosigned(peer, &signed, at).await?;
@@ -186,18 +189,6 @@ impl Node {
         rows::put(&mut batch, area::COSIGNED, peer.as_bytes(), &Cosigned { size, at, checkpoint })?;
         self.store.commit(batch).await?;
         Ok(())
-    }
-
-    /// Somebody holds a checkpoint that this member signed and this node did not: there is another copy of it.
-    pub(crate) fn cloned(&self, peer: MemberId, size: u64) {
-        self.alarms.raise(
-            "REGISTER_CLONED",
-            self.clock.now(),
-            format!(
-                "{peer} holds a checkpoint over {size} entries that this member signed and that contradicts this \
-                 node's register: another copy of this node has signed"
-            ),
-        );
     }
 
     /// A register as its owner tells it, or as a third member cosigned it.

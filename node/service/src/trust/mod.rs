@@ -6,10 +6,16 @@
 //! * A peer is frozen by its own signatures and by nothing else: a missing proof, a time-out or a third member's
 //!   word freezes nobody.
 //! * What others tell is bounded: one checkpoint an origin and teller.
+//! * A node that ran on an old copy takes up its own register from what its peers hold before it signs anything, and
+//!   what a peer gives back counts only under this member's own signatures.
 
 mod compare;
 mod exchange;
 mod proof_file;
+mod recover;
+mod regain;
+mod returned;
+mod sequencing;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +25,10 @@ use tokio::sync::watch;
 
 pub use exchange::{Cosigned, HeldCheckpoint};
 pub(crate) use proof_file::proof_file;
+pub(crate) use recover::Recovered;
+pub use regain::Recalled;
+pub use returned::{Held, RegisterMark, Returned};
+pub use sequencing::Sequencing;
 
 /// How many of the latest roots of an origin are remembered: most checkpoints that others hold are among them.
 const RECENT: usize = 256;
@@ -30,6 +40,11 @@ pub(crate) struct Trust {
     taking: crate::sync::Applying,
     due: watch::Sender<u64>,
     known: Mutex<BTreeMap<MemberId, Known>>,
+    start: Mutex<sequencing::Start>,
+    sequencing: watch::Sender<Sequencing>,
+    listening: watch::Sender<u64>,
+    /// What peers give back is taken from one after the other.
+    recovering: tokio::sync::Mutex<()>,
 }
 
 /// What is remembered of one origin's register.

@@ -3,6 +3,7 @@
 use eads_proto::v1;
 use eads_proto::v1::node_service_server::NodeService;
 use eads_service::status::RegisterFinding;
+use eads_service::trust::Recalled;
 use tonic::{Request, Response, Status};
 
 use super::{OperatorApi, convert};
@@ -31,10 +32,10 @@ impl NodeService for OperatorApi {
             peers: status.peers.iter().map(convert::peer).collect(),
             clock: status.clock.as_unix(),
             alarms: status.alarms,
-            sequencing: "open".to_owned(),
-            unrecovered: 0,
-            unrecovered_entries: Vec::new(),
-            recalled: Vec::new(),
+            sequencing: status.sequencing.as_str().to_owned(),
+            unrecovered: status.unrecovered.0,
+            unrecovered_entries: status.unrecovered.1,
+            recalled: status.recalled.into_iter().map(recalled).collect(),
         }))
     }
 
@@ -51,9 +52,22 @@ impl NodeService for OperatorApi {
 
     async fn skip_start_wait(
         &self,
-        _request: Request<v1::SkipStartWaitRequest>,
+        request: Request<v1::SkipStartWaitRequest>,
     ) -> Result<Response<v1::SkipStartWaitResponse>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let (call, message) = self.admit("SkipStartWait", request).await?;
+        let reason = convert::reason(&message.reason)?;
+        let node = self.node.clone();
+        finish(async move { node.skip_start_wait(&call, &reason).await }).await?;
+        Ok(Response::new(v1::SkipStartWaitResponse {}))
+    }
+}
+
+fn recalled(notice: Recalled) -> v1::RecalledNotice {
+    v1::RecalledNotice {
+        reference: notice.reference,
+        index: notice.index,
+        action: if notice.withdrawn { "withdraw" } else { "suspend" }.to_owned(),
+        member: notice.member.to_string(),
     }
 }
 
