@@ -45,6 +45,7 @@ fn status() -> proto::GetStatusResponse {
         version: "0.1.0".to_owned(),
         register: vec![0xab; 16],
         register_size: 1,
+        sequencing: "open".to_owned(),
         notices_in_force: 3,
         held_notices: 2,
         records: 1_000,
