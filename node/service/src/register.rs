@@ -347,7 +347,7 @@ impl Node {
     /// Continues the register by leaves that peers gave back, if they lead to a checkpoint that this member has
     /// signed; every step is a checkpoint of its own, so that an interruption leaves a sound register. Returns false
     /// if they do not.
-    pub(crate) async fn adopt(
+    pub(crate) async fn continue_register(
         &self,
         leaves: &[Hash],
         signed: &SignedCheckpoint,

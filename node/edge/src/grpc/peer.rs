@@ -138,7 +138,7 @@ impl PeerService for PeerApi {
         let message = request.into_inner();
         let register = trust::register(&message.register).map_err(refused)?;
         let node = self.node.clone();
-        let held = finish(async move { node.held_of(peer, register, message.receipts_again).await }).await?;
+        let held = finish(async move { node.register_held(peer, register, message.receipts_again).await }).await?;
         Ok(Response::new(trust::held_message(held)))
     }
 

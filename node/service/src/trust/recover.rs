@@ -195,7 +195,7 @@ impl Node {
         let known = usize::try_from(size - from).unwrap_or(usize::MAX);
         if let Some((held, new)) = leaves.split_at_checked(known)
             && (from..size).zip(held).all(|(index, leaf)| self.register.leaf(index) == Some(*leaf))
-            && self.adopt(new, signed, from).await?
+            && self.continue_register(new, signed, from).await?
         {
             return Ok(true);
         }

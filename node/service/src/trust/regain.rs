@@ -125,6 +125,8 @@ impl Node {
         batch.delete(area::OPAQUE, area::index(index));
         let row = area::notice_index(notice, index);
         let before: Option<OwnVersion> = rows::get(&*self.store, area::OWN_VERSION, &row).await?;
+        // Photographs do not come back: what was lost of them needs an amendment.
+        let blobs = before.as_ref().map(|before| before.blobs.clone()).unwrap_or_default();
         if let Some(before) = before {
             self.queue_purge(&mut batch, &PurgeJob::Key { key: before.key })?;
         }
@@ -133,7 +135,7 @@ impl Node {
             .replace(&mut batch, area::OWN_CONTENT, &area::index(index), key, STORED_SCHEMA, &stored.to_bytes())
             .await?;
         let digest = statement.digest();
-        let own = OwnVersion { action, version, key: key.into(), digest, destroyed: false };
+        let own = OwnVersion { action, version, key: key.into(), digest, destroyed: false, blobs };
         rows::put(&mut batch, area::OWN_VERSION, &row, &own)?;
         let holding_row = area::index_member(index, peer);
         if rows::get::<Holding>(&*self.store, area::HOLDING, &holding_row).await?.is_none() {

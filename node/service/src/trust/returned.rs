@@ -92,7 +92,7 @@ impl Node {
     ///
     /// # Errors
     /// `PEER_UNKNOWN`, `LOG_RESET`.
-    pub async fn held_of(
+    pub async fn register_held(
         &self,
         peer: MemberId,
         register: RegisterId,
@@ -237,6 +237,7 @@ impl Node {
                     sequence: 0,
                     kind: DeliveryKind::Disclose,
                     index: *index,
+                    slot: None,
                     disclosed: Some(disclosed),
                     inclusion: Vec::new(),
                 });

@@ -105,15 +105,17 @@ impl PeeringService for OperatorApi {
 
     async fn export_sync(
         &self,
-        _request: Request<v1::ExportSyncRequest>,
+        request: Request<v1::ExportSyncRequest>,
     ) -> Result<Response<Self::ExportSyncStream>, Status> {
+        self.admit("ExportSync", request).await?;
         Err(Status::unimplemented("not served yet"))
     }
 
     async fn import_sync(
         &self,
-        _request: Request<Streaming<v1::ImportSyncRequest>>,
+        request: Request<Streaming<v1::ImportSyncRequest>>,
     ) -> Result<Response<v1::ImportSyncResponse>, Status> {
+        self.admit("ImportSync", request).await?;
         Err(Status::unimplemented("not served yet"))
     }
 }
