@@ -12,6 +12,7 @@ mod four_eyes;
 mod freeze;
 mod hostile;
 mod identity;
+mod import_million;
 mod imports;
 mod kill;
 mod life;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use csv_core::ReadRecordResult;
 use eads_domain::record::Record;
 use eads_domain::slot::SlotSpec;
 use unicode_normalization::UnicodeNormalization as _;
@@ -21,6 +22,7 @@ use super::{ImportError, ImportOptions, Mapping, Parsed, Rejection};
 pub struct CsvImporter {
     run: Run,
     splitter: Splitter,
+    fields: Fields,
     header: Option<Header>,
     failed: Option<ImportError>,
 }
@@ -28,8 +30,9 @@ pub struct CsvImporter {
 impl CsvImporter {
     /// Begins a file.
     pub fn new(options: ImportOptions) -> Self {
-        let splitter = Splitter::csv(options.mapping.delimiter);
-        Self { run: Run::new(options), splitter, header: None, failed: None }
+        let delimiter = options.mapping.delimiter;
+        let (splitter, fields) = (Splitter::csv(delimiter), Fields::new(delimiter));
+        Self { run: Run::new(options), splitter, fields, header: None, failed: None }
     }
 
     /// Takes the next bytes of the file; gives what became of the records that end in them.
@@ -58,11 +61,11 @@ impl CsvImporter {
         while let Some(piece) = self.splitter.next(ended) {
             match &self.header {
                 None => {
-                    let header = Header::read(&piece, &self.run.mapping);
+                    let header = Header::read(&piece, &mut self.fields, &self.run.mapping);
                     self.header = Some(header.inspect_err(|error| self.failed = Some(error.clone()))?);
                 }
                 Some(header) => {
-                    let outcome = row(&mut self.run, header, &piece);
+                    let outcome = row(&mut self.run, &mut self.fields, header, &piece);
                     parsed.extend(self.run.report(&piece, outcome));
                 }
             }
@@ -77,14 +80,11 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn read(piece: &Piece, mapping: &Mapping) -> Result<Self, ImportError> {
+    fn read(piece: &Piece, fields: &mut Fields, mapping: &Mapping) -> Result<Self, ImportError> {
         let Content::Record(bytes) = &piece.content else { return Err(ImportError::HeaderUnreadable) };
-        let record = fields(bytes, mapping.delimiter).ok_or(ImportError::HeaderUnreadable)?;
-        let names: Vec<&str> = record
-            .iter()
-            .map(std::str::from_utf8)
-            .collect::<Result<_, _>>()
-            .map_err(|_| ImportError::HeaderUnreadable)?;
+        let record = fields.read(bytes).ok_or(ImportError::HeaderUnreadable)?;
+        let names: Vec<&str> =
+            record.map(std::str::from_utf8).collect::<Result<_, _>>().map_err(|_| ImportError::HeaderUnreadable)?;
         Self::of_names(names.into_iter(), mapping)
     }
 
@@ -121,16 +121,49 @@ impl Header {
     }
 }
 
-/// The fields of one record; none if the bytes are not exactly one.
-fn fields(bytes: &[u8], delimiter: u8) -> Option<csv::ByteRecord> {
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(bytes);
-    let mut records = reader.byte_records();
-    let first = records.next()?.ok()?;
-    records.next().is_none().then_some(first)
+/// Takes single records apart. Building the parser costs more than a record does: it is kept.
+struct Fields {
+    parser: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Vec<usize>,
 }
 
-fn row(run: &mut Run, header: &Header, piece: &Piece) -> Result<Record, Rejection> {
+impl Fields {
+    fn new(delimiter: u8) -> Self {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        Self { parser, text: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The fields of one record; none if the bytes are not exactly one.
+    fn read(&mut self, bytes: &[u8]) -> Option<impl ExactSizeIterator<Item = &[u8]>> {
+        self.parser.reset();
+        // No field is longer than the record, and there is at most one more than there are delimiters in it.
+        self.text.resize(bytes.len().max(1), 0);
+        self.ends.resize(bytes.len() + 1, 0);
+        let (mut rest, mut written, mut count) = (bytes, 0, 0);
+        loop {
+            let (text, ends) = (self.text.get_mut(written..)?, self.ends.get_mut(count..)?);
+            let (outcome, read, more, ended) = self.parser.read_record(rest, text, ends);
+            rest = rest.get(read..)?;
+            written += more;
+            count += ended;
+            match outcome {
+                // Told once more that there is nothing, the parser ends the last field.
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record => break,
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull | ReadRecordResult::End => return None,
+            }
+        }
+        if !rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            return None;
+        }
+        let (text, ends) = (self.text.get(..written)?, self.ends.get(..count)?);
+        let begins = |at: usize| at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        Some(ends.iter().enumerate().map(move |(at, end)| text.get(begins(at)..*end).unwrap_or_default()))
+    }
+}
+
+fn row(run: &mut Run, fields: &mut Fields, header: &Header, piece: &Piece) -> Result<Record, Rejection> {
     let line = piece.line;
     let problem = |code, reason: &str| reject(line, None, &[Problem::new(code, reason)]);
     let bytes = match &piece.content {
@@ -146,23 +179,19 @@ fn row(run: &mut Run, header: &Header, piece: &Piece) -> Result<Record, Rejectio
     if std::str::from_utf8(bytes).is_err() {
         return Err(problem("CSV_NOT_UTF8", "the line is not UTF-8; save the file as UTF-8"));
     }
-    let record = fields(bytes, run.mapping.delimiter)
+    let record = fields
+        .read(bytes)
         .ok_or_else(|| problem("CSV_LINE_END", "a carriage return without a line feed; end lines with LF or CRLF"))?;
     if record.len() != header.columns.len() {
         let counts = format!("{} columns instead of {}", record.len(), header.columns.len());
         return Err(problem("CSV_RAGGED", &counts));
     }
-    let cells: Vec<(Meaning, &str)> = header
-        .columns
-        .iter()
-        .copied()
-        .zip(record.iter().map(|cell| std::str::from_utf8(cell).unwrap_or_default()))
-        .collect();
+    let cells: Vec<(Meaning, &str)> =
+        header.columns.iter().copied().zip(record.map(|cell| std::str::from_utf8(cell).unwrap_or_default())).collect();
     let key = cells.iter().find(|(meaning, _)| *meaning == Meaning::Key).map(|(_, cell)| *cell);
-    let style = run.mapping.style.clone();
-    let today = run.today;
+    let (style, today) = (&run.mapping.style, run.today);
     let field = |(meaning, cell): (Meaning, &str)| match meaning {
-        Meaning::Field(spec) => Some(value_of(spec, cell, &style, today)),
+        Meaning::Field(spec) => Some(value_of(spec, cell, style, today)),
         Meaning::Key | Meaning::Ignored => None,
     };
     let values: Vec<_> = cells.iter().copied().filter_map(field).collect();

@@ -232,8 +232,7 @@ fn record(run: &mut Run, columns: &Columns, dates: &Style, sheet: &str, row: &Ro
         None => None,
     };
     let mut stray = None;
-    let style = run.mapping.style.clone();
-    let today = run.today;
+    let (style, today) = (&run.mapping.style, run.today);
     let mut values = Vec::with_capacity(row.cells.len());
     for (column, cell) in &row.cells {
         let spec = match columns.meanings.get(column) {
@@ -245,8 +244,8 @@ fn record(run: &mut Run, columns: &Columns, dates: &Style, sheet: &str, row: &Ro
             }
         };
         let value = match cell {
-            Cell::Text(text) => read_text(spec, text, &style, today),
-            Cell::Date(text) => read_text(spec, &of_the_common_era(text, &style), dates, today),
+            Cell::Text(text) => read_text(spec, text, style, today),
+            Cell::Date(text) => read_text(spec, &of_the_common_era(text, style), dates, today),
             Cell::Problem(code, reason) => Err(Problem::new(code, *reason)),
         };
         values.push((spec.number, value.map_err(|problem| at(*column, problem))));

@@ -1,10 +1,10 @@
 //! Importing a file of records: streaming, resumable, idempotent by each record's own key.
 //!
 //! Promises: what [`Progress::bytes_done`] covers is durable; an interrupted run of the same file continues there.
-//! Several transactions are under way at once, and the mark where a run continues is written only when everything
-//! before it is durable: after a crash some records are met once more and found unchanged, none is passed over. A
-//! record that did not change is not written. One file of a source is imported at a time. Memory: the file's own
-//! importer, [`IN_FLIGHT`] transactions, and 16 bytes a record where the file is a snapshot.
+//! Several windows of records are under way at once, and the mark where a run continues is written only when
+//! everything before it is durable: after a crash some records are met once more and found unchanged, none is passed
+//! over. A record that did not change is not written. One file of a source is imported at a time. Memory: the file's
+//! own importer, [`IN_FLIGHT`] windows, and 16 bytes a record where the file is a snapshot.
 
 mod difference;
 mod snapshot;
@@ -34,9 +34,11 @@ use crate::import::{Encoding, FileFormat, FileImporter, ImportOptions, Mapping, 
 use crate::node::Node;
 use crate::rows;
 
-/// Transactions under way at once: enough that the journal writes them in groups and the next records are read and
-/// sealed meanwhile.
-const IN_FLIGHT: usize = 32;
+/// Windows under way at once: enough that the journal writes their transactions in groups, and that one is sealed
+/// while another is read and a third compared.
+const IN_FLIGHT: usize = 6;
+/// Windows that become durable between two writings of the mark where a run continues.
+const MARK_EVERY: usize = 8;
 /// How long an import waits for another one of the same source, which may be one whose caller is gone.
 const WAITS_FOR_SOURCE: Duration = Duration::from_secs(10);
 
@@ -125,10 +127,11 @@ impl Importing {
     }
 }
 
-/// Transactions that are under way, and how far the import is when they are durable.
+/// A window of records that is under way, and how far the import is when it is durable.
 struct Flight {
-    commits: VecDeque<JoinHandle<Result<(), ServiceError>>>,
-    after: ImportRow,
+    work: JoinHandle<Result<window::Compared, ServiceError>>,
+    mark: u64,
+    bytes_done: u64,
     rejected: Vec<Rejection>,
 }
 
@@ -147,10 +150,9 @@ pub struct RecordImport {
     resume_key: Option<Vec<u8>>,
     /// Up to where an earlier run has dealt with the file.
     resumed: u64,
-    /// What is durable.
+    /// What is durable, and how many windows of it the written mark does not cover.
     done: ImportRow,
-    /// The same when everything under way is durable.
-    ahead: ImportRow,
+    unmarked: usize,
     flying: VecDeque<Flight>,
     rejected: Vec<Rejection>,
     differences: difference::Differences,
@@ -225,7 +227,7 @@ impl Node {
             resume_key,
             resumed: done.mark,
             done,
-            ahead: done,
+            unmarked: 0,
             flying: VecDeque::new(),
             rejected: Vec::new(),
             differences: difference::Differences::default(),
@@ -376,20 +378,18 @@ impl RecordImport {
         while self.is_under_way() {
             self.land().await?;
         }
-        let mut batch = Batch::new();
-        self.put_mark(&mut batch)?;
-        if !batch.is_empty() {
-            self.node.store.commit(batch).await?;
-        }
-        Ok(())
+        self.write_mark().await
     }
 
-    /// Says in a batch how far the import is, if it can be resumed.
-    fn put_mark(&self, batch: &mut Batch) -> Result<(), ServiceError> {
-        match &self.resume_key {
-            Some(key) => rows::put(batch, area::IMPORT, key, &self.done),
-            None => Ok(()),
+    /// Says durably how far the import is, if it can be resumed.
+    async fn write_mark(&mut self) -> Result<(), ServiceError> {
+        if let Some(key) = &self.resume_key {
+            let mut batch = Batch::new();
+            rows::put(&mut batch, area::IMPORT, key, &self.done)?;
+            self.node.store.commit(batch).await?;
         }
+        self.unmarked = 0;
+        Ok(())
     }
 
     async fn forget_mark(&mut self) -> Result<(), ServiceError> {
@@ -421,24 +421,27 @@ impl RecordImport {
         parsed.map_err(ServiceError::from_coded)
     }
 
-    /// Waits until the first transactions under way are durable, and lets in the ones after it that are too.
+    /// Waits until the first window under way is durable, and lets in the ones after it that are too.
     async fn land(&mut self) -> Result<(), ServiceError> {
         let mut waits = true;
         while let Some(flight) = self.flying.front_mut() {
-            while let Some(commit) = flight.commits.front_mut() {
-                if !waits && !commit.is_finished() {
-                    return Ok(());
-                }
-                let landed = commit.await.map_err(|_| stopped());
-                flight.commits.pop_front();
-                landed??;
+            if !waits && !flight.work.is_finished() {
+                break;
             }
-            let Some(flight) = self.flying.pop_front() else { return Ok(()) };
-            self.done = flight.after;
+            let landed = (&mut flight.work).await;
+            let Some(flight) = self.flying.pop_front() else { break };
+            let compared = landed.map_err(|_| stopped())??;
+            self.done.inserted += compared.inserted;
+            self.done.changed += compared.changed;
+            self.done.unchanged += compared.unchanged;
+            self.done.mark = self.done.mark.max(flight.mark);
+            self.done.bytes_done = self.done.bytes_done.max(flight.bytes_done);
+            self.differences.extend(&compared.changes);
             self.rejected.extend(flight.rejected);
+            self.unmarked += 1;
             waits = false;
         }
-        Ok(())
+        if self.unmarked >= MARK_EVERY { self.write_mark().await } else { Ok(()) }
     }
 
     fn file(&mut self) -> Result<&mut FileImporter, ServiceError> {

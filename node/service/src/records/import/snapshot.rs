@@ -70,7 +70,7 @@ pub(super) enum Retiring {
     /// Looking for records that are not in the file, after this row.
     Looking { after: Option<Vec<u8>>, vanished: VecDeque<[u8; 16]> },
     /// Removing them.
-    Removing { intent: Intent, vanished: VecDeque<[u8; 16]> },
+    Removing { intent: Box<Intent>, vanished: VecDeque<[u8; 16]> },
     /// Done, or nothing was to be done.
     Done,
 }
@@ -163,17 +163,21 @@ impl RecordImport {
         let mut entry = self.node.entry(&self.call, "RetireRecords");
         entry.subject = Some(format!("{}: {gone} of {held}", self.source));
         let intent = self.node.audit.intent(entry).await?;
-        Ok(Retiring::Removing { intent, vanished })
+        Ok(Retiring::Removing { intent: Box::new(intent), vanished })
     }
 
-    async fn remove(&mut self, intent: Intent, mut vanished: VecDeque<[u8; 16]>) -> Result<Retiring, ServiceError> {
+    async fn remove(
+        &mut self,
+        intent: Box<Intent>,
+        mut vanished: VecDeque<[u8; 16]>,
+    ) -> Result<Retiring, ServiceError> {
         if vanished.is_empty() {
-            self.node.audit.close(intent, &Ok(())).await?;
+            self.node.audit.close(*intent, &Ok(())).await?;
             return Ok(Retiring::Done);
         }
         let removed = self.remove_some(&mut vanished).await;
         if removed.is_err() {
-            self.node.audit.close(intent, &removed).await?;
+            self.node.audit.close(*intent, &removed).await?;
             removed?;
             return Ok(Retiring::Done);
         }

@@ -8,7 +8,7 @@ use eads_store::port::{Batch, MAX_OPERATIONS};
 use eads_store::vault::{Held, Sealed, Vault};
 
 use super::difference::Change;
-use super::{FileImporter, Flight, IN_FLIGHT, ImportRow, Parsed, RecordImport, Rejection, stopped};
+use super::{FileImporter, Flight, IN_FLIGHT, Parsed, RecordImport, Rejection, stopped};
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -17,12 +17,10 @@ use crate::rows::PurgeJob;
 const SCHEMA: u16 = 1;
 /// Records that are compared and sealed at once.
 const RECORDS: usize = 500;
-/// Operations of a transaction that are left for the progress.
-const MARK_ROWS: usize = 1;
 
 /// One record of a file, with what was computed where it was read.
 pub(super) struct Read {
-    pub(super) byte_end: u64,
+    byte_end: u64,
     /// Bytes of the file that are dealt with when this is.
     file_bytes: u64,
     outcome: Outcome,
@@ -54,16 +52,21 @@ pub(super) fn prepare(node: &Node, file: &mut FileImporter, parsed: Vec<Parsed>)
     parsed.into_iter().map(read).collect()
 }
 
-/// What a window of records comes to.
+/// What a window of records came to; all of it is durable.
 #[derive(Default)]
-struct Compared {
-    inserted: u64,
-    changed: u64,
-    unchanged: u64,
-    /// Transactions, each with what is to be found once it is durable.
-    batches: Vec<(Batch, Vec<Box<New>>)>,
+pub(super) struct Compared {
+    pub(super) inserted: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
     /// Of a dry run.
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// The transactions of a window, and what is to be found once they are durable.
+#[derive(Default)]
+struct Ready {
+    batches: Vec<Batch>,
+    new: Vec<New>,
 }
 
 impl RecordImport {
@@ -72,24 +75,26 @@ impl RecordImport {
         let mut read = VecDeque::from(read);
         while !read.is_empty() {
             let some: Vec<Read> = read.drain(..read.len().min(RECORDS)).collect();
-            self.window(some).await?;
+            self.window(some);
+            while self.flying.len() > IN_FLIGHT {
+                self.land().await?;
+            }
         }
         Ok(())
     }
 
-    async fn window(&mut self, read: Vec<Read>) -> Result<(), ServiceError> {
+    fn window(&mut self, read: Vec<Read>) {
         let mut new = Vec::with_capacity(read.len());
         let mut rejected = Vec::new();
-        let mut after = self.ahead;
+        let (mut mark, mut bytes_done) = (0, 0);
         for one in read {
             let is_fresh = one.byte_end > self.resumed;
-            after.mark = after.mark.max(one.byte_end);
-            after.bytes_done = after.bytes_done.max(one.file_bytes);
+            (mark, bytes_done) = (one.byte_end, one.file_bytes);
             match one.outcome {
                 Outcome::Record(record) => {
                     self.seen.record(record.key);
                     if is_fresh {
-                        new.push(record);
+                        new.push(*record);
                     }
                 }
                 Outcome::Rejected(rejection) => {
@@ -100,16 +105,8 @@ impl RecordImport {
                 }
             }
         }
-        let compared = self.compare(new).await?;
-        after.inserted += compared.inserted;
-        after.changed += compared.changed;
-        after.unchanged += compared.unchanged;
-        self.differences.extend(&compared.changes);
-        self.send(compared.batches, after, rejected)?;
-        while self.flying.iter().map(|flight| flight.commits.len()).sum::<usize>() > IN_FLIGHT {
-            self.land().await?;
-        }
-        Ok(())
+        let work = tokio::spawn(store(self.node.clone(), new, self.options.dry_run));
+        self.flying.push_back(Flight { work, mark, bytes_done, rejected });
     }
 
     /// A line that cannot be used still says that its record is there.
@@ -122,38 +119,44 @@ impl RecordImport {
             None => self.seen.unreadable(rejection.line),
         }
     }
-
-    async fn compare(&mut self, new: Vec<Box<New>>) -> Result<Compared, ServiceError> {
-        if new.is_empty() {
-            return Ok(Compared::default());
-        }
-        let keys: Vec<Vec<u8>> = new.iter().map(|new| new.key.to_vec()).collect();
-        let held = self.node.vault.get_many(area::RECORD, &keys).await?;
-        let (node, dry_run) = (self.node.clone(), self.options.dry_run);
-        let compared = tokio::task::spawn_blocking(move || compare(&node, new, held, dry_run)).await;
-        compared.map_err(|_| stopped())?
-    }
-
-    fn send(
-        &mut self,
-        mut batches: Vec<(Batch, Vec<Box<New>>)>,
-        after: ImportRow,
-        rejected: Vec<Rejection>,
-    ) -> Result<(), ServiceError> {
-        // What is durable by now is known to be so when this transaction is.
-        if let Some((last, _)) = batches.last_mut() {
-            self.put_mark(last)?;
-        }
-        let commits = batches.into_iter().map(|(batch, new)| tokio::spawn(commit(self.node.clone(), batch, new)));
-        self.flying.push_back(Flight { commits: commits.collect(), after, rejected });
-        self.ahead = after;
-        Ok(())
-    }
 }
 
-fn compare(node: &Node, new: Vec<Box<New>>, held: Vec<Option<Held>>, dry_run: bool) -> Result<Compared, ServiceError> {
-    let mut compared = Compared::default();
-    let (mut batch, mut indexed) = (Batch::new(), Vec::new());
+/// Compares a window with what is held and makes what is new of it durable and findable. No key stands in two
+/// windows of a file, so that they need no order.
+async fn store(node: Arc<Node>, new: Vec<New>, dry_run: bool) -> Result<Compared, ServiceError> {
+    if new.is_empty() {
+        return Ok(Compared::default());
+    }
+    let keys: Vec<Vec<u8>> = new.iter().map(|new| new.key.to_vec()).collect();
+    let held = node.vault.get_many(area::RECORD, &keys).await?;
+    let comparing = node.clone();
+    let compared = tokio::task::spawn_blocking(move || compare(&comparing, new, held, dry_run)).await;
+    let (compared, ready) = compared.map_err(|_| stopped())??;
+    if ready.batches.is_empty() {
+        return Ok(compared);
+    }
+    futures::future::try_join_all(ready.batches.into_iter().map(|batch| node.store.commit(batch))).await?;
+    let indexing = node.clone();
+    let indexed = tokio::task::spawn_blocking(move || {
+        for new in ready.new {
+            indexing.indexes.record(new.key, &new.record);
+        }
+    });
+    indexed.await.map_err(|_| stopped())?;
+    if compared.changed > 0 {
+        node.purge_due.notify_one();
+    }
+    Ok(compared)
+}
+
+fn compare(
+    node: &Node,
+    new: Vec<New>,
+    held: Vec<Option<Held>>,
+    dry_run: bool,
+) -> Result<(Compared, Ready), ServiceError> {
+    let (mut compared, mut ready) = (Compared::default(), Ready::default());
+    let mut batch = Batch::new();
     for (new, held) in new.into_iter().zip(held) {
         match &held {
             Some(Held { value: Sealed::Plain { bytes, .. }, .. }) if bytes.as_slice() == new.bytes.as_slice() => {
@@ -168,16 +171,16 @@ fn compare(node: &Node, new: Vec<Box<New>>, held: Vec<Option<Held>>, dry_run: bo
             continue;
         }
         let own = sealed(node, &new, held.as_ref())?;
-        if batch.len() + own.len() + MARK_ROWS > MAX_OPERATIONS {
-            compared.batches.push((std::mem::take(&mut batch), std::mem::take(&mut indexed)));
+        if batch.len() + own.len() > MAX_OPERATIONS {
+            ready.batches.push(std::mem::take(&mut batch));
         }
         batch.append(own);
-        indexed.push(new);
+        ready.new.push(new);
     }
     if !batch.is_empty() {
-        compared.batches.push((batch, indexed));
+        ready.batches.push(batch);
     }
-    Ok(compared)
+    Ok((compared, ready))
 }
 
 /// The rows of one record, under a key of its own; the key of what it replaces is to be destroyed.
@@ -192,18 +195,4 @@ fn sealed(node: &Node, new: &New, held: Option<&Held>) -> Result<Batch, ServiceE
         None => vault.put(&mut own, area::RECORD, &new.key, slot, SCHEMA, &new.bytes)?,
     }
     Ok(own)
-}
-
-/// Makes a transaction durable, and what is in it findable.
-async fn commit(node: Arc<Node>, batch: Batch, new: Vec<Box<New>>) -> Result<(), ServiceError> {
-    node.store.commit(batch).await?;
-    let indexing = node.clone();
-    let indexed = tokio::task::spawn_blocking(move || {
-        for new in new {
-            indexing.indexes.record(new.key, &new.record);
-        }
-    });
-    indexed.await.map_err(|_| stopped())?;
-    node.purge_due.notify_one();
-    Ok(())
 }
