@@ -155,7 +155,8 @@ impl Origin {
         }
         let size = self.tree.size();
         batch.checkpoint = self.checkpoint();
-        batch.consistency = if first == 0 { Vec::new() } else { self.tree.consistency_proof(first, size).expect("a proof") };
+        batch.consistency =
+            if first == 0 { Vec::new() } else { self.tree.consistency_proof(first, size).expect("a proof") };
         node.apply(self.maker.member(), batch).await.expect("an honest batch");
     }
 

@@ -134,7 +134,8 @@ async fn restart(size: &Size, home: &Path, my: &Member, filled: Vec<(f64, f64)>,
     let line = lines.next_line().await.expect("a line").expect("a node that starts");
     assert!(line.starts_with("eads-node ready"), "it said {line:?}");
     let started = start.elapsed().as_secs_f64();
-    let status = my.operator("admin-1").node().get_status(v1::GetStatusRequest {}).await.expect("a status").into_inner();
+    let status =
+        my.operator("admin-1").node().get_status(v1::GetStatusRequest {}).await.expect("a status").into_inner();
     assert_eq!(status.held_notices, (size.held - purged) as u64, "every notice is held after the start");
     sleep(Duration::from_secs(3)).await;
     let resident = machine::resident(child.id().expect("it runs"));

@@ -44,7 +44,8 @@ pub(crate) async fn measure(size: &Size) -> Vec<Figure> {
     let before: Vec<f64> = pids.iter().map(|pid| machine::processor_seconds(*pid)).collect();
     sleep(Duration::from_secs(size.idle_seconds)).await;
     let seconds = size.idle_seconds as f64;
-    let used = pids.iter().zip(&before).map(|(pid, before)| (machine::processor_seconds(*pid) - before) / seconds * 100.0);
+    let used =
+        pids.iter().zip(&before).map(|(pid, before)| (machine::processor_seconds(*pid) - before) / seconds * 100.0);
     let used: Vec<f64> = used.collect();
     let resident: Vec<u64> = pids.iter().map(|pid| machine::resident(*pid)).collect();
     let most = resident.iter().copied().max().unwrap_or_default();

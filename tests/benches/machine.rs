@@ -11,7 +11,8 @@ pub(crate) fn describe() -> String {
     let model = model.trim_start_matches([' ', '\t', ':']).to_owned();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let rustc = Command::new("rustc").arg("--version").output().ok();
-    let rustc = rustc.and_then(|said| String::from_utf8(said.stdout).ok()).unwrap_or_else(|| "rustc unknown".to_owned());
+    let rustc =
+        rustc.and_then(|said| String::from_utf8(said.stdout).ok()).unwrap_or_else(|| "rustc unknown".to_owned());
     let dir = std::env::temp_dir();
     format!(
         "{cores} cores ({model}), Linux {}, {} at {}, {}, opt-level {}",

@@ -4,10 +4,14 @@
 const FAMILIES: usize = 40_000;
 const GIVEN: usize = 60_000;
 
-const HEADS: [&str; 20] =
-    ["ba", "cha", "de", "fi", "gu", "ha", "ji", "ka", "li", "ma", "na", "po", "ra", "sa", "ta", "u", "wi", "ya", "zu", "ngo"];
-const TAILS: [&str; 20] =
-    ["n", "ng", "to", "ri", "wan", "di", "mat", "sak", "chai", "lee", "no", "ra", "kan", "tip", "yut", "man", "rin", "da", "sor", "vit"];
+const HEADS: [&str; 20] = [
+    "ba", "cha", "de", "fi", "gu", "ha", "ji", "ka", "li", "ma", "na", "po", "ra", "sa", "ta", "u", "wi", "ya", "zu",
+    "ngo",
+];
+const TAILS: [&str; 20] = [
+    "n", "ng", "to", "ri", "wan", "di", "mat", "sak", "chai", "lee", "no", "ra", "kan", "tip", "yut", "man", "rin",
+    "da", "sor", "vit",
+];
 
 /// A word of three syllables; another for every number below 160,000.
 fn word(number: usize) -> String {

@@ -165,5 +165,6 @@ async fn ask_many(client: &Client, size: &Size) -> f64 {
 
 /// Waits until nobody listens at a member's address any more.
 async fn until_free(member: &Member) {
-    eads_tests::wait::until("the address is free", || async { std::net::TcpListener::bind(member.peers).is_ok() }).await;
+    eads_tests::wait::until("the address is free", || async { std::net::TcpListener::bind(member.peers).is_ok() })
+        .await;
 }

@@ -90,6 +90,7 @@ pub(crate) async fn serve(member: &Member, caller: &Member, echo: Echo) -> tokio
         refusals: Arc::new(|_: &Refusal| {}),
         settings: TlsSettings::default(),
         limits: Limits { drain_timeout: Duration::ZERO, ..Limits::default() },
+        reverse: None,
     };
     let stop = CancellationToken::new();
     let (routes, token) = (Routes::new(PeerServiceServer::new(echo)), stop.clone());

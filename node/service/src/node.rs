@@ -84,6 +84,7 @@ pub struct Node {
     pub(crate) notices: tokio::sync::Mutex<()>,
     /// Serialises what is applied from one peer after another; each origin has its own.
     pub(crate) applying: crate::sync::Applying,
+    pub(crate) certificates: Arc<crate::sync::Certificates>,
     pub(crate) dialled: crate::sync::Dialled,
     pub(crate) trust: crate::trust::Trust,
     /// One file of a source at a time.
@@ -127,6 +128,7 @@ impl Node {
             blobs_due: tokio::sync::watch::Sender::new(0),
             notices: tokio::sync::Mutex::new(()),
             applying: crate::sync::Applying::default(),
+            certificates: Arc::default(),
             dialled: crate::sync::Dialled::default(),
             trust: crate::trust::Trust::default(),
             importing: crate::records::Importing::default(),

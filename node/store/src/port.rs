@@ -319,19 +319,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Only of the engine: a key that is not there is no error.
     async fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The values of many keys of one area, in the order of the keys: as many calls of [`Store::get`], which an
-    /// engine may answer for less. Not one state: commits may fall between the reads.
-    ///
-    /// # Errors
-    /// Only of the engine; then none is given.
-    async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            found.push(self.get(area, key).await?);
-        }
-        Ok(found)
-    }
-
     /// Rows in key order; keys come back without their area. Fewer rows than the limit mean that there are no more.
     ///
     /// # Errors
@@ -344,6 +331,31 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The limits of [`Batch::check`]; [`StoreError::DiskReserve`] when the disk is nearly full and the batch is not
     /// protective; errors of the engine, of which those marked in [`StoreError`] leave the outcome unknown.
     async fn commit(&self, batch: Batch) -> Result<Sequence, StoreError>;
+
+    /// The values of several keys, in their order; no snapshot. One look where each [`Store::get`] would be one.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn get_many(&self, keys: Vec<(Area, Vec<u8>)>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for (area, key) in keys {
+            values.push(self.get(area, &key).await?);
+        }
+        Ok(values)
+    }
+
+    /// Applies batches in their order, each atomically; all are durable and visible before this returns. A crash or
+    /// an error leaves the first of them, some or none: never a later one without those before it. Engines may make
+    /// many of them durable with one sync.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], for the first batch that fails.
+    async fn commit_all(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        for batch in batches {
+            self.commit(batch).await?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

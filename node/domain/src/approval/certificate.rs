@@ -3,6 +3,9 @@
 //! One level deep and closed: the operator CA signs officers directly, with ECDSA P-256 and SHA-256. There is
 //! no path building and no revocation list; a certificate is short-lived and a card can change its anchor.
 
+use std::ops::RangeInclusive;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{DerSignature, VerifyingKey};
 use p256::pkcs8::DecodePublicKey as _;
@@ -25,23 +28,48 @@ const UNDERSTOOD: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("2.5.29.17"),
 ];
 
-/// Reads `der` after checking that `anchor` issued it and that both were valid `at` that time.
-pub(super) fn verify(der: &[u8], anchor: &[u8], at: Timestamp) -> Result<(Operator, VerifyingKey), ApprovalError> {
-    if der.len() > Approval::MAX_CERTIFICATE || anchor.len() > Approval::MAX_CERTIFICATE {
-        return Err(ApprovalError::Certificate);
+/// An officer's certificate that an anchor issued, with everything checked that depends on no time.
+#[derive(Debug)]
+pub struct OfficerCertificate {
+    operator: Operator,
+    key: ParsedPublicKey,
+    /// First and last second of the certificate's and of the anchor's validity.
+    valid: [RangeInclusive<i64>; 2],
+}
+
+impl OfficerCertificate {
+    /// Reads `der` after checking that `anchor`, DER too, issued it.
+    ///
+    /// # Errors
+    /// [`ApprovalError`] for what is wrong with it at any time.
+    pub fn verify(der: &[u8], anchor: &[u8]) -> Result<Self, ApprovalError> {
+        if der.len() > Approval::MAX_CERTIFICATE || anchor.len() > Approval::MAX_CERTIFICATE {
+            return Err(ApprovalError::Certificate);
+        }
+        let certificate = parse(der)?;
+        let anchor = parse(anchor)?;
+        check_issued(der, &certificate, &anchor)?;
+        check_extensions(&certificate)?;
+        let operator = Operator::from_certificate(der).map_err(|error| match error {
+            OperatorError::NoRole | OperatorError::Role => ApprovalError::NotApprover,
+            _ => ApprovalError::Certificate,
+        })?;
+        let point = public_key(&certificate)?.to_sec1_point(false);
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.as_bytes());
+        let key = key.map_err(|_| ApprovalError::Certificate)?;
+        Ok(Self { operator, key, valid: [validity(&certificate), validity(&anchor)] })
     }
-    let certificate = parse(der)?;
-    let anchor = parse(anchor)?;
-    check_issued(der, &certificate, &anchor)?;
-    for each in [&certificate, &anchor] {
-        check_validity(each, at)?;
+
+    /// The officer, if certificate and anchor were valid `at` that time.
+    pub(super) fn valid_at(&self, at: Timestamp) -> Result<&Operator, ApprovalError> {
+        let valid = self.valid.iter().all(|seconds| seconds.contains(&at.as_unix()));
+        if valid { Ok(&self.operator) } else { Err(ApprovalError::Expired) }
     }
-    check_extensions(&certificate)?;
-    let operator = Operator::from_certificate(der).map_err(|error| match error {
-        OperatorError::NoRole | OperatorError::Role => ApprovalError::NotApprover,
-        _ => ApprovalError::Certificate,
-    })?;
-    Ok((operator, public_key(&certificate)?))
+
+    /// Whether the officer's key signed `message`; r ‖ s.
+    pub(super) fn check_signature(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), ApprovalError> {
+        self.key.verify_sig(message, signature).map_err(|_| ApprovalError::Signature)
+    }
 }
 
 fn parse(der: &[u8]) -> Result<Certificate, ApprovalError> {
@@ -76,11 +104,10 @@ fn signed_bytes(der: &[u8]) -> Option<&[u8]> {
     reader.tlv_bytes().ok()
 }
 
-fn check_validity(certificate: &Certificate, at: Timestamp) -> Result<(), ApprovalError> {
+fn validity(certificate: &Certificate) -> RangeInclusive<i64> {
     let validity = certificate.tbs_certificate().validity();
     let second = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
-    let valid = second(validity.not_before)..=second(validity.not_after);
-    if valid.contains(&at.as_unix()) { Ok(()) } else { Err(ApprovalError::Expired) }
+    second(validity.not_before)..=second(validity.not_after)
 }
 
 /// No critical extension beyond those understood, none twice, and not itself a CA.

@@ -163,6 +163,19 @@ impl Node {
         Ok(())
     }
 
+    /// Settles those of `notices` that have ended.
+    pub(crate) async fn settle_all(&self, notices: Vec<NoticeId>) -> Result<(), ServiceError> {
+        let keys = notices.iter().map(|notice| (area::OWN_NOTICE, notice.as_bytes().to_vec())).collect();
+        let heads = self.store.get_many(keys).await?;
+        for (notice, head) in notices.into_iter().zip(heads) {
+            let head: Option<OwnNotice> = head.as_deref().map(rows::parse).transpose()?;
+            if head.is_some_and(|head| matches!(head.life, Life::Withdrawn | Life::Expired)) {
+                self.settle(notice).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Marks an ended notice as settled once every holder of any content has receipted its purge.
     pub(crate) async fn settle(&self, notice: NoticeId) -> Result<(), ServiceError> {
         let _notices = self.notices.lock().await;

@@ -1,6 +1,7 @@
 //! Applying what a peer sent: verified whole, then written with its cursors in one durable transaction.
 
 use std::collections::BTreeSet;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use eads_domain::id::{Hash, MemberId, NoticeId};
@@ -8,6 +9,7 @@ use eads_domain::register::{Frontier, SignedCheckpoint, verify_consistency};
 use eads_store::port::{Batch, MAX_OPERATIONS, Scan};
 
 use super::effect::Effect;
+use super::known::Known;
 use super::verify::{self, Verified};
 use super::{SyncBatch, SyncCursor};
 use crate::area;
@@ -21,6 +23,8 @@ const RUN: usize = 128;
 /// The most that one item of a stream may carry; more is the peer's fault.
 const MAX_LEAVES: usize = 4096;
 const MAX_DELIVERIES: usize = 64;
+/// Fewer deliveries than these are not worth another thread.
+const FEWEST_VERIFIED: usize = 8;
 
 /// How a batch changed what is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,20 @@ pub struct Applied {
     pub leaves: usize,
     /// Deliveries, urgent ones included.
     pub deliveries: usize,
+}
+
+/// One row of leaves: deliveries in order find most of theirs in the same.
+#[derive(Default)]
+struct LeafRun {
+    first: u64,
+    leaves: Vec<u8>,
+}
+
+impl LeafRun {
+    fn leaf(&self, index: u64) -> Option<Hash> {
+        let offset = usize::try_from(index.checked_sub(self.first)?).ok()?.checked_mul(32)?;
+        self.leaves.get(offset..offset.checked_add(32)?).and_then(|leaf| Hash::try_from(leaf).ok())
+    }
 }
 
 impl Node {
@@ -85,6 +103,7 @@ impl Node {
             return Err(ServiceError::peer("CHECKPOINT_MISSING", "leaves came without a checkpoint"));
         }
         let verified = self.verify_all(&peer, deliveries).await?;
+        let mut known = LeafRun::default();
         for (offset, delivery) in verified.iter().enumerate() {
             if delivery.sequence != before.1 + offset as u64 {
                 return Err(ServiceError::peer("DELIVERY_GAP", "deliveries are not in order without a gap"));
@@ -92,7 +111,7 @@ impl Node {
             if delivery.index >= followed.register_cursor {
                 return Err(ServiceError::peer("DELIVERY_AHEAD", "a delivery is ahead of the register"));
             }
-            self.check_leaf(origin, delivery, first_index, &leaves).await?;
+            self.check_leaf(origin, delivery, first_index, &leaves, &mut known).await?;
         }
         applied.deliveries += verified.len();
         followed.heard_at = self.clock.now();
@@ -135,29 +154,38 @@ impl Node {
             }
             let mut batch = Batch::new();
             batch.protective();
-            let effect = self.effect(peer, delivery, &mut batch).await?;
+            let effect = self.effect(peer, delivery, &Known::default(), &mut batch).await?;
             self.store.commit(batch).await?;
             self.after(effect);
         }
         Ok(count)
     }
 
-    /// Verifies signatures and openings away from the runtime's threads.
+    /// Verifies signatures and openings away from the runtime's threads, on all processors.
     pub(super) async fn verify_all(
         &self,
         peer: &Arc<Peer>,
-        all: Vec<super::Delivery>,
+        mut all: Vec<super::Delivery>,
     ) -> Result<Vec<Verified>, ServiceError> {
-        if all.is_empty() {
-            return Ok(Vec::new());
+        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = all.len().div_ceil(workers).max(FEWEST_VERIFIED);
+        let mut shares = Vec::new();
+        while !all.is_empty() {
+            let rest = all.split_off(share.min(all.len()));
+            let (me, peer, certificates) = (self.member, peer.clone(), self.certificates.clone());
+            shares.push(tokio::task::spawn_blocking(move || {
+                let verify = |delivery| verify::delivery(me, peer.card.card(), &certificates, delivery);
+                all.into_iter().map(verify).collect::<Result<Vec<_>, _>>()
+            }));
+            all = rest;
         }
-        let (me, peer) = (self.member, peer.clone());
-        let verifying = tokio::task::spawn_blocking(move || {
-            all.into_iter().map(|delivery| verify::delivery(me, peer.card.card(), delivery)).collect()
-        });
-        verifying.await.map_err(|error| {
-            ServiceError::internal("VERIFY_STOPPED", "verification was interrupted").caused_by(error)
-        })?
+        let mut verified = Vec::new();
+        for share in shares {
+            verified.extend(share.await.map_err(|error| {
+                ServiceError::internal("VERIFY_STOPPED", "verification was interrupted").caused_by(error)
+            })??);
+        }
+        Ok(verified)
     }
 
     /// Follows the register to a new checkpoint, in memory.
@@ -216,12 +244,18 @@ impl Node {
         delivery: &Verified,
         first_index: u64,
         leaves: &[Hash],
+        known: &mut LeafRun,
     ) -> Result<(), ServiceError> {
         let Some(word) = &delivery.word else { return Ok(()) };
         let fresh = delivery.index.checked_sub(first_index).and_then(|at| leaves.get(usize::try_from(at).ok()?));
         let leaf = match fresh {
             Some(leaf) => Some(*leaf),
-            None => self.held_leaf(origin, delivery.index).await?,
+            None => {
+                if known.leaf(delivery.index).is_none() {
+                    *known = self.held_run(origin, delivery.index).await?;
+                }
+                known.leaf(delivery.index)
+            }
         };
         if leaf == Some(word.statement.leaf()) {
             Ok(())
@@ -232,12 +266,15 @@ impl Node {
 
     /// A leaf of a peer's register, as held here.
     pub(crate) async fn held_leaf(&self, origin: MemberId, index: u64) -> Result<Option<Hash>, ServiceError> {
+        Ok(self.held_run(origin, index).await?.leaf(index))
+    }
+
+    /// The row of leaves in which the one at `index` stands, if it is held.
+    async fn held_run(&self, origin: MemberId, index: u64) -> Result<LeafRun, ServiceError> {
         let mut scan = Scan::new(area::LEAVES, 1).prefix(*origin.as_bytes()).reverse();
         scan.after = index.checked_add(1).map(|next| area::member_number(origin, next));
-        let Some((key, run)) = self.store.scan(scan).await?.pop() else { return Ok(None) };
-        let first = area::trailing_number(&key).unwrap_or_default();
-        let offset = usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX).saturating_mul(32);
-        Ok(run.get(offset..offset.saturating_add(32)).and_then(|leaf| Hash::try_from(leaf).ok()))
+        let Some((key, leaves)) = self.store.scan(scan).await?.pop() else { return Ok(LeafRun::default()) };
+        Ok(LeafRun { first: area::trailing_number(&key).unwrap_or_default(), leaves })
     }
 
     async fn apply_deliveries(
@@ -248,51 +285,57 @@ impl Node {
         verified: Vec<Verified>,
     ) -> Result<(), ServiceError> {
         let origin = peer.member();
-        let mut effects: Vec<Effect> = Vec::new();
-        let mut touched: BTreeSet<NoticeId> = BTreeSet::new();
-        let mut indexes: BTreeSet<u64> = BTreeSet::new();
-        for delivery in verified {
-            let notices = delivery.notices();
-            // An effect is computed from what is durable, so two statements about one notice never share a
-            // transaction; nor does one that would not fit.
-            let mut own = Batch::new();
-            let next = delivery.sequence + 1;
-            let (index, is_blob) = (delivery.index, delivery.blob.is_some());
-            if notices.iter().any(|notice| touched.contains(notice)) || (is_blob && indexes.contains(&index)) {
-                self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
-                touched.clear();
-                indexes.clear();
+        let mut rest = verified.into_iter().peekable();
+        loop {
+            let run = next_run(&mut rest);
+            let known = Known::of(&*self.store, origin, &run).await?;
+            let mut effects: Vec<Effect> = Vec::new();
+            let mut transactions = Vec::new();
+            for delivery in run {
+                let mut own = Batch::new();
+                let next = delivery.sequence + 1;
+                let effect = self.effect(peer, delivery, &known, &mut own).await?;
+                if write.len() + own.len() + 1 > MAX_OPERATIONS {
+                    transactions.push(with_cursor(std::mem::take(&mut write), origin, &followed)?);
+                }
+                write.append(own);
+                effects.push(effect);
+                followed.delivery_cursor = next;
             }
-            let effect = self.effect(peer, delivery, &mut own).await?;
-            if write.len() + own.len() + 1 > MAX_OPERATIONS {
-                self.commit_followed(origin, &mut write, &followed, &mut effects).await?;
-                touched.clear();
-                indexes.clear();
+            transactions.push(with_cursor(std::mem::take(&mut write), origin, &followed)?);
+            self.store.commit_all(transactions).await?;
+            for effect in effects {
+                self.after(effect);
             }
-            write.append(own);
-            touched.extend(notices.into_iter().chain(effect.touched));
-            indexes.insert(index);
-            effects.push(effect);
-            followed.delivery_cursor = next;
+            if rest.peek().is_none() {
+                return Ok(());
+            }
         }
-        self.commit_followed(origin, &mut write, &followed, &mut effects).await
     }
+}
 
-    async fn commit_followed(
-        &self,
-        origin: MemberId,
-        write: &mut Batch,
-        followed: &Followed,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), ServiceError> {
-        let mut batch = std::mem::take(write);
-        rows::put(&mut batch, area::FOLLOWED, origin.as_bytes(), followed)?;
-        self.store.commit(batch).await?;
-        for effect in effects.drain(..) {
-            self.after(effect);
-        }
-        Ok(())
+/// What can be applied at once. An effect is computed from what is durable, so two statements about one notice are
+/// never of one run, nor photographs and the statement that names them.
+fn next_run(rest: &mut Peekable<impl Iterator<Item = Verified>>) -> Vec<Verified> {
+    let (mut notices, mut indexes): (BTreeSet<NoticeId>, BTreeSet<u64>) = (BTreeSet::new(), BTreeSet::new());
+    let mut run: Vec<Verified> = Vec::new();
+    let first_is_blob = rest.peek().is_some_and(|first| first.blob.is_some());
+    while let Some(next) = rest.next_if(|next| {
+        next.blob.is_some() == first_is_blob
+            && !indexes.contains(&next.index)
+            && !next.notices().iter().any(|notice| notices.contains(notice))
+    }) {
+        notices.extend(next.notices());
+        indexes.insert(next.index);
+        run.push(next);
     }
+    run
+}
+
+/// A transaction with the row that says how far it leads.
+fn with_cursor(mut batch: Batch, origin: MemberId, followed: &Followed) -> Result<Batch, ServiceError> {
+    rows::put(&mut batch, area::FOLLOWED, origin.as_bytes(), followed)?;
+    Ok(batch)
 }
 
 pub(crate) fn frontier(followed: &Followed) -> Result<Frontier, ServiceError> {

@@ -43,8 +43,12 @@ impl Node {
         batch.protective();
         let mut touched = BTreeSet::new();
         let mut recorded = 0;
-        for receipt in receipts.receipts() {
-            if let Some((key, holding)) = self.matched(peer, receipt).await? {
+        let keys = receipts.receipts().iter().map(|receipt| (area::HOLDING, area::index_member(receipt.index, peer)));
+        let keys: Vec<_> = keys.collect();
+        let holdings = self.store.get_many(keys.clone()).await?;
+        for (receipt, ((_, key), holding)) in receipts.receipts().iter().zip(keys.into_iter().zip(holdings)) {
+            let holding: Option<Holding> = holding.as_deref().map(rows::parse).transpose()?;
+            if let Some(holding) = self.matched(receipt, holding) {
                 touched.insert(holding.notice);
                 rows::put(&mut batch, area::HOLDING, &key, &holding)?;
                 recorded += 1;
@@ -61,22 +65,16 @@ impl Node {
         self.audit.event(entry, "OK").await?;
         self.store.commit(batch).await?;
         drop(_notices);
-        for notice in touched {
-            self.settle(notice).await?;
-        }
+        self.settle_all(touched.into_iter().collect()).await?;
         Ok(recorded)
     }
 
     /// The holding that a receipt changes, if it answers what was sent and says something new.
-    async fn matched(&self, peer: MemberId, receipt: &Receipt) -> Result<Option<(Vec<u8>, Holding)>, ServiceError> {
+    fn matched(&self, receipt: &Receipt, holding: Option<Holding>) -> Option<Holding> {
         if receipt.origin != self.member || receipt.register != self.register_id {
-            return Ok(None);
+            return None;
         }
-        let key = area::index_member(receipt.index, peer);
-        let holding: Option<Holding> = rows::get(&*self.store, area::HOLDING, &key).await?;
-        let Some(mut holding) = holding.filter(|holding| holding.digest == receipt.digest) else {
-            return Ok(None);
-        };
+        let mut holding = holding.filter(|holding| holding.digest == receipt.digest)?;
         let next = HoldingReceipt {
             status: receipt.status.as_byte(),
             reason: receipt.reason.number(),
@@ -90,10 +88,10 @@ impl Node {
             held == next || held.at > next.at || (purged && receipt.status != ReceiptStatus::Purged)
         });
         if outdated {
-            return Ok(None);
+            return None;
         }
         holding.receipt = Some(next);
         holding.undelivered = false;
-        Ok(Some((key, holding)))
+        Some(holding)
     }
 }

@@ -12,6 +12,7 @@ use eads_domain::value::Value;
 use eads_store::port::Batch;
 use eads_store::vault::MAX_VALUE_BYTES;
 
+use super::known::Known;
 use super::verify::{Says, Verified, Word};
 use crate::area;
 use crate::error::ServiceError;
@@ -31,8 +32,6 @@ pub(super) struct Effect {
     pub(super) receipts: bool,
     /// Photographs are wanted.
     pub(super) blobs: bool,
-    /// A notice whose rows it wrote beside those of [`Verified::notices`].
-    pub(super) touched: Option<NoticeId>,
 }
 
 impl Verified {
@@ -48,6 +47,7 @@ impl Node {
         &self,
         peer: &Arc<Peer>,
         delivery: Verified,
+        known: &Known,
         batch: &mut Batch,
     ) -> Result<Effect, ServiceError> {
         let origin = peer.member();
@@ -57,7 +57,7 @@ impl Node {
         }
         let Some(word) = word else { return Ok(Effect::default()) };
         let key = area::member_number(origin, index);
-        let answered: Option<Answered> = rows::get(&*self.store, area::ANSWERED, &key).await?;
+        let answered: Option<Answered> = known.get(&*self.store, area::ANSWERED, &key).await?;
         // What protects people is never taken for a repetition of something else: a register that has forked has
         // two entries at one index.
         let digest = word.statement.digest();
@@ -79,7 +79,7 @@ impl Node {
                 self.answer(batch, &applying, &word, ReceiptStatus::Rejected, *reason)?
             }
             Says::Retract(detail) => self.retracted(batch, &applying, &word, detail).await?,
-            Says::Content(content) => self.content_arrived(batch, peer, &applying, &word, content).await?,
+            Says::Content(content) => self.content_arrived(batch, peer, &applying, &word, content, known).await?,
             Says::State if applying.payload.action == Action::Withdraw => {
                 self.withdrawn(batch, &applying, &word).await?
             }
@@ -139,12 +139,13 @@ impl Node {
         applying: &Applied,
         word: &Word,
         content: &DisclosedContent,
+        known: &Known,
     ) -> Result<Effect, ServiceError> {
         let Applied { origin, index, payload, .. } = applying;
         let (origin, index) = (*origin, *index);
         let notice_key = area::member_notice(origin, payload.notice);
-        let held: Option<HeldNotice> = rows::get(&*self.store, area::HELD_NOTICE, &notice_key).await?;
-        let withdrawn = self.store.get(area::MARK, &notice_key).await?.is_some();
+        let held: Option<HeldNotice> = known.get(&*self.store, area::HELD_NOTICE, &notice_key).await?;
+        let withdrawn = known.row(&*self.store, area::MARK, &notice_key).await?.is_some();
         let bytes = word.stored.to_bytes();
         let decision = peer.agreement.as_ref().map(|agreement| agreement.decision(content.kind()));
         let refusal = if !peer.is_accepted() {
@@ -180,7 +181,7 @@ impl Node {
             }
             effect.purge = true;
         }
-        let state: Option<OwnersState> = rows::get(&*self.store, area::OWNERS_STATE, &notice_key).await?;
+        let state: Option<OwnersState> = known.get(&*self.store, area::OWNERS_STATE, &notice_key).await?;
         let key = self.keys.allocate()?;
         let longest = held.as_ref().map_or(payload.not_after, |held| held.longest_not_after.max(payload.not_after));
         let head = HeldNotice {
@@ -200,7 +201,8 @@ impl Node {
             exercise: content.is_exercise(),
         };
         let row = area::member_number(origin, index);
-        self.vault.replace(batch, area::HELD_CONTENT, &row, key, HELD_SCHEMA, &bytes).await?;
+        let old = known.row(&*self.store, area::HELD_CONTENT, &row).await?;
+        self.vault.put_over_row(batch, area::HELD_CONTENT, &row, key, HELD_SCHEMA, &bytes, old.as_deref())?;
         rows::put(batch, area::HELD_NOTICE, &notice_key, &head)?;
         batch.put(area::EXPIRY, area::expiry(payload.not_after.as_unix(), origin, payload.notice), []);
         let reference = content.shown(SlotNumber::REFERENCE).and_then(Value::as_text).unwrap_or_default();

@@ -24,7 +24,7 @@ impl Node {
             }
             let mut batch = Batch::new();
             batch.protective();
-            let effect = self.effect(peer, delivery, &mut batch).await?;
+            let effect = self.effect(peer, delivery, &super::known::Known::default(), &mut batch).await?;
             self.store.commit(batch).await?;
             self.after(effect);
             applied.deliveries += 1;

@@ -46,7 +46,7 @@ impl Node {
                 held.blobs.push(BlobKey { id: blob.blob_id(), slot: slot.get(), key });
             }
         }
-        let mut effect = Effect { touched: Some(payload.notice), ..Effect::default() };
+        let mut effect = Effect::default();
         if held.blobs.len() > before {
             rows::put(batch, area::HELD_BLOBS, &key, &held)?;
             rows::put(batch, area::BLOB_WANTED, &key, &BlobWanted::default())?;

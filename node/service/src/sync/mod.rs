@@ -11,6 +11,7 @@ mod fetch;
 mod follow;
 mod frozen;
 mod held_blobs;
+mod known;
 mod owe;
 mod pace;
 mod serve;
@@ -24,6 +25,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
 pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
 pub use follow::run;
+pub(crate) use verify::Certificates;
 
 use crate::node::Node;
 

@@ -85,9 +85,10 @@ impl Node {
             self.link.post_receipts(peer, &signed).await.map_err(PostError::Link)?;
             let mut batch = Batch::new();
             batch.protective();
-            for (key, part) in &owed {
+            let keys = owed.iter().map(|(key, _)| (area::OWED, key.clone())).collect();
+            let present = self.store.get_many(keys).await.map_err(ServiceError::from)?;
+            for ((key, part), now) in owed.iter().zip(present) {
                 // What was owed anew meanwhile is another receipt and stays.
-                let now = self.store.get(area::OWED, key).await.map_err(ServiceError::from)?;
                 if now.as_deref() == Some(part.as_slice()) {
                     batch.delete(area::OWED, key.clone());
                 }

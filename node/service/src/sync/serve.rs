@@ -21,11 +21,10 @@ use crate::trust::Sequencing;
 
 /// Urgent entries of one batch.
 const URGENT: usize = 8;
-/// Deliveries of one batch, and the rows that a follower may have to write for them in one transaction.
-const DELIVERIES: usize = 8;
-const ROWS: usize = 40;
-const ROWS_A_DELIVERY: usize = 6;
-const BYTES_A_ROW: usize = 3900;
+/// Deliveries of one batch, as many as a follower takes; the line's pace bounds their bytes.
+const DELIVERIES: usize = 64;
+/// About what a delivery has: a notice of a person.
+const LIKELY_BYTES: usize = 4096;
 
 struct Serving {
     node: Arc<Node>,
@@ -224,8 +223,7 @@ impl Node {
         Ok(pending)
     }
 
-    /// The next deliveries from `cursor` on, of indexes below `size`, within what one transaction and the line can
-    /// take.
+    /// The next deliveries from `cursor` on, of indexes below `size`, within what the line can take.
     async fn deliveries(
         &self,
         peer: MemberId,
@@ -236,43 +234,68 @@ impl Node {
         let mut scan = Scan::new(area::DELIVERY, DELIVERIES).prefix(*peer.as_bytes());
         scan.after = cursor.checked_sub(1).map(|before| area::member_number(peer, before));
         let mut deliveries = Vec::new();
-        let mut rows_needed = 0;
         let mut bytes_needed = 0;
+        let mut entries = Vec::new();
         for (key, value) in self.store.scan(scan).await? {
             let row: DeliveryRow = rows::parse(&value)?;
-            let sequence = area::trailing_number(&key).unwrap_or_default();
             if row.index >= size {
                 break;
             }
-            let delivery = self.delivery(peer, sequence, row).await?;
-            rows_needed += ROWS_A_DELIVERY + delivery.disclosed.as_ref().map_or(0, |d| d.size() / BYTES_A_ROW);
-            bytes_needed += delivery.disclosed.as_ref().map_or(0, Disclosed::size);
-            if (rows_needed > ROWS || bytes_needed > bytes) && !deliveries.is_empty() {
-                break;
+            entries.push((area::trailing_number(&key).unwrap_or_default(), row));
+        }
+        // On a thin line few of them go, and no more are read.
+        for some in entries.chunks(bytes.div_ceil(LIKELY_BYTES).clamp(1, DELIVERIES)) {
+            let keys = some.iter().flat_map(|(_, row)| {
+                let holding = (area::HOLDING, area::index_member(row.index, peer));
+                [holding, (area::OWN_CONTENT, area::index(row.index))]
+            });
+            let found = self.store.get_many(keys.collect()).await?;
+            for ((sequence, row), found) in some.iter().zip(found.chunks_exact(2)) {
+                let [holding, content] = found else { break };
+                let delivery = self.delivery_of(peer, *sequence, *row, holding.as_deref(), content.as_deref()).await?;
+                bytes_needed += delivery.disclosed.as_ref().map_or(0, Disclosed::size);
+                if bytes_needed > bytes && !deliveries.is_empty() {
+                    return Ok(deliveries);
+                }
+                deliveries.push(delivery);
             }
-            deliveries.push(delivery);
         }
         Ok(deliveries)
     }
 
     /// One entry with what the peer is shown of its statement.
     async fn delivery(&self, peer: MemberId, sequence: u64, row: DeliveryRow) -> Result<Delivery, ServiceError> {
+        let holding = self.store.get(area::HOLDING, &area::index_member(row.index, peer)).await?;
+        let content = self.store.get(area::OWN_CONTENT, &area::index(row.index)).await?;
+        self.delivery_of(peer, sequence, row, holding.as_deref(), content.as_deref()).await
+    }
+
+    /// The same with the rows of the holding and of the content, which the caller has read.
+    async fn delivery_of(
+        &self,
+        peer: MemberId,
+        sequence: u64,
+        row: DeliveryRow,
+        holding: Option<&[u8]>,
+        content: Option<&[u8]>,
+    ) -> Result<Delivery, ServiceError> {
         let mut delivery =
             Delivery { sequence, kind: row.kind, index: row.index, disclosed: None, inclusion: Vec::new(), slot: None };
         if row.kind == DeliveryKind::Empty {
             return Ok(delivery);
         }
         // What was retracted since is not shown any more, not even to a follower that is far behind.
-        let holding: Option<Holding> =
-            rows::get(&*self.store, area::HOLDING, &area::index_member(row.index, peer)).await?;
-        let Some(holding) = holding else { return Ok(delivery) };
+        let Some(holding) = holding.map(rows::parse::<Holding>).transpose()? else { return Ok(delivery) };
         let slots = row.slots.intersection(holding.slots);
         if let Some(slot) = row.blob_slot() {
             delivery.slot = Some(slot).filter(|slot| slots.contains(*slot));
             return Ok(delivery);
         }
         let retracted = slots.is_empty() && !row.slots.is_empty();
-        let content = self.vault.get(area::OWN_CONTENT, &area::index(row.index)).await?;
+        let content = match content {
+            Some(content) => self.vault.open_row(area::OWN_CONTENT, &area::index(row.index), content).await?,
+            None => None,
+        };
         match content {
             Some(Sealed::Plain { bytes, .. }) if !retracted => {
                 delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));

@@ -3,9 +3,14 @@
 //! What is not provably the origin's own word is an error, and nothing of it is kept. What is the origin's word
 //! but breaks a rule is *refused*: the origin is told why by a receipt, and the stream goes on.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eads_domain::approval::{ApprovalError, OfficerCertificate};
 use eads_domain::card::Card;
 use eads_domain::disclosure::{DisclosedContent, Disclosure};
-use eads_domain::id::MemberId;
+use eads_domain::encode::sha256;
+use eads_domain::id::{Hash, MemberId};
 use eads_domain::receipt::ReceiptReason;
 use eads_domain::register::verify_inclusion;
 use eads_domain::slot::SlotNumber;
@@ -51,30 +56,35 @@ pub(super) enum Says {
 }
 
 /// Verifies one delivery of `origin` for `me`, apart from its place in the register.
-pub(super) fn delivery(me: MemberId, card: &Card, delivery: Delivery) -> Result<Verified, ServiceError> {
+pub(super) fn delivery(
+    me: MemberId,
+    card: &Card,
+    certificates: &Certificates,
+    delivery: Delivery,
+) -> Result<Verified, ServiceError> {
     let Delivery { sequence, index, kind, disclosed, slot, .. } = delivery;
     if kind == DeliveryKind::Blob && disclosed.is_some() {
         return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "a delivery of photographs carries no statement"));
     }
     let word = match disclosed {
-        Some(disclosed) => Some(word(me, card, kind, disclosed)?),
+        Some(disclosed) => Some(word(me, card, certificates, kind, disclosed)?),
         None => None,
     };
     Ok(Verified { sequence, index, word, blob: slot.filter(|_| kind == DeliveryKind::Blob) })
 }
 
 /// Whether the statement stands at its index under a checkpoint's root.
-pub(super) fn included(
-    word: &Word,
-    index: u64,
-    size: u64,
-    path: &[eads_domain::id::Hash],
-    root: eads_domain::id::Hash,
-) -> Result<(), ServiceError> {
+pub(super) fn included(word: &Word, index: u64, size: u64, path: &[Hash], root: Hash) -> Result<(), ServiceError> {
     verify_inclusion(word.statement.leaf(), index, size, path, root).map_err(ServiceError::from_peer)
 }
 
-fn word(me: MemberId, card: &Card, kind: DeliveryKind, disclosed: Disclosed) -> Result<Word, ServiceError> {
+fn word(
+    me: MemberId,
+    card: &Card,
+    certificates: &Certificates,
+    kind: DeliveryKind,
+    disclosed: Disclosed,
+) -> Result<Word, ServiceError> {
     let statement = Statement::verify(&disclosed.payload, &disclosed.signature, &card.signing_key)
         .map_err(ServiceError::from_peer)?;
     let payload = statement.payload();
@@ -107,17 +117,22 @@ fn word(me: MemberId, card: &Card, kind: DeliveryKind, disclosed: Disclosed) -> 
         }
         Says::Retract(detail)
     } else {
-        content(card, &statement, &disclosed)?
+        content(card, certificates, &statement, &disclosed)?
     };
     Ok(Word { stored: stored(me, disclosed), statement, says })
 }
 
-fn content(card: &Card, statement: &Statement, disclosed: &Disclosed) -> Result<Says, ServiceError> {
+fn content(
+    card: &Card,
+    certificates: &Certificates,
+    statement: &Statement,
+    disclosed: &Disclosed,
+) -> Result<Says, ServiceError> {
     let disclosure = disclosed.disclosure.as_ref().ok_or_else(|| {
         ServiceError::peer("DISCLOSURE_MISSING", "the statement carries content but none of its slots is shown")
     })?;
     let checked = disclosure.verify(statement).map_err(|error| (ReceiptReason::CONTENT_INVALID, error.to_string()));
-    let checked = checked.and_then(|content| match approved(card, statement, &content) {
+    let checked = checked.and_then(|content| match approved(card, certificates, statement, &content) {
         Ok(()) => Ok(content),
         Err(error) => Err((ReceiptReason::APPROVAL_INVALID, error.to_string())),
     });
@@ -130,13 +145,43 @@ fn content(card: &Card, statement: &Statement, disclosed: &Disclosed) -> Result<
 }
 
 /// A second officer of the origin signed this very content, with a certificate of the origin's operator CA.
-fn approved(card: &Card, statement: &Statement, content: &DisclosedContent) -> Result<(), ServiceError> {
+fn approved(
+    card: &Card,
+    certificates: &Certificates,
+    statement: &Statement,
+    content: &DisclosedContent,
+) -> Result<(), ServiceError> {
     let approvals = content.approvals()?;
     let approval =
         approvals.first().ok_or_else(|| ServiceError::peer("APPROVAL_MISSING", "no second officer has approved it"))?;
     let message = content.approval_message(statement);
-    approval.verify(&message, card.operator_anchor.as_der(), card.member, statement.payload().issued)?;
+    let certificate = certificates.get(&approval.certificate, card.operator_anchor.as_der())?;
+    approval.verify_under(&certificate, &message, card.member, statement.payload().issued)?;
     Ok(())
+}
+
+/// Officers' certificates that were found to be issued by an anchor: most statements of an origin are approved by a few
+/// officers. What depends on time, member or role is checked each time.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates(Mutex<BTreeMap<Hash, Arc<OfficerCertificate>>>);
+
+impl Certificates {
+    /// The most that are remembered. A peer that sends ever new ones makes the others be verified anew, no more.
+    const MOST: usize = 1024;
+
+    fn get(&self, certificate: &[u8], anchor: &[u8]) -> Result<Arc<OfficerCertificate>, ApprovalError> {
+        let both = sha256(&[sha256(certificate).as_bytes().as_slice(), sha256(anchor).as_bytes()].concat());
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&both) {
+            return Ok(known.clone());
+        }
+        let verified = Arc::new(OfficerCertificate::verify(certificate, anchor)?);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= Self::MOST {
+            all.clear();
+        }
+        all.insert(both, verified.clone());
+        Ok(verified)
+    }
 }
 
 fn stored(me: MemberId, disclosed: Disclosed) -> StoredStatement {

@@ -82,6 +82,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 const LABEL: &str = "eads/store";
 
+/// Bytes of a record into which several batches are put; a single one may have more.
+const RECORD_BYTES: usize = crate::journal::MAX_RECORD / 2;
+
 /// The embedded engine. Dropping it waits until everything submitted is durable and the view is closed.
 #[derive(Debug)]
 pub struct EmbeddedStore {
@@ -254,12 +257,6 @@ impl Store for EmbeddedStore {
         blocking(move || view.get(area, &key)).await
     }
 
-    async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.usable()?;
-        let (view, keys) = (self.views.get(), keys.to_vec());
-        blocking(move || keys.iter().map(|key| view.get(area, key)).collect()).await
-    }
-
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
         self.usable()?;
         let view = self.views.get();
@@ -267,17 +264,50 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Sequence, StoreError> {
-        batch.check()?;
+        self.commit_record(vec![batch]).await
+    }
+
+    async fn get_many(&self, keys: Vec<(Area, Vec<u8>)>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.usable()?;
-        let payload = record::encode(&batch);
-        self.reserve.admit(payload.len() as u64, batch.is_protective())?;
-        let outcome = Outcome::from(&batch);
+        let view = self.views.get();
+        blocking(move || keys.iter().map(|(area, key)| view.get(*area, key)).collect()).await
+    }
+
+    /// As many as fit share a record of the journal, and with it a sync.
+    async fn commit_all(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        let mut record: Vec<Batch> = Vec::new();
+        let (mut operations, mut bytes) = (0, 0);
+        for batch in batches {
+            let more = record::size(&batch);
+            let full = operations + batch.len() > record::MAX_RECORD_OPERATIONS || bytes + more > RECORD_BYTES;
+            // What may use the reserve lends it to nothing else.
+            let other = record.first().is_some_and(|first| first.is_protective() != batch.is_protective());
+            if !record.is_empty() && (full || other) {
+                self.commit_record(std::mem::take(&mut record)).await?;
+                (operations, bytes) = (0, 0);
+            }
+            operations += batch.len();
+            bytes += more;
+            record.push(batch);
+        }
+        if record.is_empty() { Ok(()) } else { self.commit_record(record).await.map(drop) }
+    }
+}
+
+impl EmbeddedStore {
+    /// One record of the journal from batches that it can take.
+    async fn commit_record(&self, batches: Vec<Batch>) -> Result<Sequence, StoreError> {
+        batches.iter().try_for_each(Batch::check)?;
+        self.usable()?;
+        let payload = record::encode(&batches);
+        self.reserve.admit(payload.len() as u64, batches.iter().all(Batch::is_protective))?;
+        let outcomes = batches.iter().map(Outcome::from).collect();
         let tasks = self.tasks.clone().ok_or(StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
         let completion = move |durable: Result<(Head, Vec<u8>), JournalError>| match durable {
             Ok((head, _)) => {
                 // A send that fails drops the reply, which reads as closed.
-                let _ = tasks.send(Task::Apply { outcome, head, reply });
+                let _ = tasks.send(Task::Apply { outcomes, head, reply });
             }
             Err(error) => {
                 let _ = reply.send(Err(error.into()));

@@ -10,6 +10,9 @@ use eads_domain::encode::{Misread, Reader};
 
 use crate::port::{Batch, MAX_KEY, MAX_OPERATIONS, MAX_VALUE, Op};
 
+/// The most operations of one record: those of so many full batches that are committed together.
+pub(super) const MAX_RECORD_OPERATIONS: usize = 16 * MAX_OPERATIONS;
+
 const VERSION: u8 = 1;
 const PROTECTIVE: u8 = 1;
 const PUT: u8 = 1;
@@ -46,12 +49,12 @@ impl std::fmt::Debug for Change {
     }
 }
 
-/// A batch within its limits ([`Batch::check`]) as a record.
-pub(super) fn encode(batch: &Batch) -> Vec<u8> {
-    let flags = if batch.is_protective() { PROTECTIVE } else { 0 };
+/// Batches within their limits ([`Batch::check`]) as one record, which has at most [`MAX_RECORD_OPERATIONS`].
+pub(super) fn encode(batches: &[Batch]) -> Vec<u8> {
+    let flags = if batches.iter().any(Batch::is_protective) { PROTECTIVE } else { 0 };
     let mut out = vec![VERSION, flags];
-    push_length(&mut out, batch.len());
-    for op in batch.ops() {
+    push_length(&mut out, batches.iter().map(Batch::len).sum());
+    for op in batches.iter().flat_map(Batch::ops) {
         let (kind, area, key) = match op {
             Op::Put { area, key, .. } => (PUT, area, key),
             Op::Delete { area, key } => (DELETE, area, key),
@@ -65,6 +68,15 @@ pub(super) fn encode(batch: &Batch) -> Vec<u8> {
         }
     }
     out
+}
+
+/// How many bytes the operations of a batch take in a record.
+pub(super) fn size(batch: &Batch) -> usize {
+    let of = |op: &Op| match op {
+        Op::Put { key, value, .. } => 7 + key.len() + value.len(),
+        Op::Delete { key, .. } => 5 + key.len(),
+    };
+    batch.ops().iter().map(of).sum()
 }
 
 fn push_length(out: &mut Vec<u8>, length: usize) {
@@ -85,7 +97,7 @@ impl From<Misread> for Malformed {
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Change>, Malformed> {
     let mut reader = Reader::new(bytes);
     let (version, flags, count) = (reader.u8()?, reader.u8()?, usize::from(reader.u16()?));
-    if version != VERSION || flags & !PROTECTIVE != 0 || count > MAX_OPERATIONS {
+    if version != VERSION || flags & !PROTECTIVE != 0 || count > MAX_RECORD_OPERATIONS {
         return Err(Malformed);
     }
     let mut changes = Vec::with_capacity(count);
@@ -122,7 +134,7 @@ mod tests {
     fn the_bytes_of_a_record_are_fixed() {
         let mut batch = Batch::new();
         batch.put(Area::new(7, 2, "x"), b"k", b"vv").delete(Area::new(8, 1, "y"), b"").protective();
-        let bytes = encode(&batch);
+        let bytes = encode(&[batch]);
         assert_eq!(bytes, [1, 1, 0, 2, 1, 7, 2, 0, 1, b'k', 0, 2, b'v', b'v', 2, 8, 1, 0, 0]);
         let changes = decode(&bytes).unwrap();
         assert_eq!(changes[0].store_key(), [7, 2, b'k']);
@@ -133,7 +145,7 @@ mod tests {
     fn records_that_are_cut_or_run_on_are_refused() {
         let mut batch = Batch::new();
         batch.put(Area::new(7, 2, "x"), b"key", b"value").delete(Area::new(8, 1, "y"), b"key");
-        let bytes = encode(&batch);
+        let bytes = encode(&[batch]);
         for length in 0..bytes.len() {
             assert_eq!(decode(&bytes[..length]), Err(Malformed), "cut to {length}");
         }
@@ -155,7 +167,7 @@ mod tests {
                 if bytes[1] == PROTECTIVE {
                     batch.protective();
                 }
-                prop_assert_eq!(encode(&batch), bytes);
+                prop_assert_eq!(encode(&[batch]), bytes);
             }
         }
     }

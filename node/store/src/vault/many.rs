@@ -20,7 +20,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::get`]; then none is given.
     pub async fn get_many(&self, area: Area, keys: &[Vec<u8>]) -> Result<Vec<Option<Held>>, VaultError> {
-        let rows = self.store.get_many(area, keys).await?;
+        let rows = self.store.get_many(keys.iter().map(|key| (area, key.clone())).collect()).await?;
         let mut found = Vec::with_capacity(rows.len());
         for (key, row) in keys.iter().zip(rows) {
             found.push(match row {

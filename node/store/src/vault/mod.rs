@@ -145,7 +145,26 @@ impl Vault {
         schema: u16,
         plaintext: &[u8],
     ) -> Result<(), VaultError> {
-        let old_parts = self.parts(area, key).await?;
+        let old = self.store.get(area, key).await?;
+        self.put_over_row(batch, area, key, slot, schema, plaintext, old.as_deref())
+    }
+
+    /// [`Vault::replace`] where the caller has read the committed row under this key, `old`, itself.
+    ///
+    /// # Errors
+    /// As [`Vault::put`].
+    #[allow(clippy::too_many_arguments, reason = "those of put and the old row")]
+    pub fn put_over_row(
+        &self,
+        batch: &mut Batch,
+        area: Area,
+        key: &[u8],
+        slot: KeySlot,
+        schema: u16,
+        plaintext: &[u8],
+        old: Option<&[u8]>,
+    ) -> Result<(), VaultError> {
+        let old_parts = old.map_or(0, parts_of);
         self.put(batch, area, key, slot, schema, plaintext)?;
         let kept = u8::try_from(parts_needed(plaintext.len())).unwrap_or(u8::MAX);
         delete_parts(batch, area, key, kept, old_parts);
