@@ -182,6 +182,7 @@ impl Origin {
             consistency: Vec::new(),
             deliveries: Vec::new(),
             clock: self.maker.now,
+            more: false,
         }
     }
 
@@ -194,5 +195,12 @@ impl Origin {
 }
 
 fn delivery(index: u64, disclosed: Disclosed) -> Delivery {
-    Delivery { sequence: index, kind: DeliveryKind::Disclose, index, disclosed: Some(disclosed), inclusion: Vec::new() }
+    Delivery {
+        sequence: index,
+        kind: DeliveryKind::Disclose,
+        index,
+        disclosed: Some(disclosed),
+        inclusion: Vec::new(),
+        slot: None,
+    }
 }

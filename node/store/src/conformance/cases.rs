@@ -67,9 +67,41 @@ pub(super) async fn many_keys_are_read_in_their_order(subject: Subject) {
     put(store, A, &[(b"1", b"one"), (b"2", b"two")]).await;
     put(store, B, &[(b"3", b"of another area")]).await;
     let keys = [b"2".to_vec(), b"3".to_vec(), b"1".to_vec(), b"2".to_vec()];
-    let found = store.get_many(keys.iter().map(|key| (A, key.clone())).collect()).await.expect("a get of many succeeds");
+    let found =
+        store.get_many(keys.iter().map(|key| (A, key.clone())).collect()).await.expect("a get of many succeeds");
     assert_eq!(found, [Some(b"two".to_vec()), None, Some(b"one".to_vec()), Some(b"two".to_vec())]);
     assert_eq!(store.get_many(Vec::new()).await.expect("none is no error"), Vec::<Option<Vec<u8>>>::new());
+}
+
+pub(super) async fn batches_that_are_committed_together_happen_in_their_order(subject: Subject) {
+    let store = subject.store;
+    store.commit_all(Vec::new()).await.expect("none is no error");
+    let count = 40_u8;
+    let batches = (0..count).map(|number| {
+        let mut batch = Batch::new();
+        for place in 0..MAX_OPERATIONS - 1 {
+            batch.put(A, vec![number, u8::try_from(place).unwrap()], vec![number; 300]);
+        }
+        batch.put(B, b"last", [number]);
+        if number % 7 == 0 {
+            batch.protective();
+        }
+        batch
+    });
+    store.commit_all(batches.collect()).await.expect("batches are committed");
+    assert_eq!(get(&*store, B, b"last").await, Some(vec![count - 1]));
+    let expected = usize::from(count) * (MAX_OPERATIONS - 1);
+    assert_eq!(rows(&*store, Scan::new(A, 10_000)).await.len(), expected);
+    let mut bad = Batch::new();
+    bad.put(B, vec![0; MAX_KEY + 1], b"");
+    let mut good = Batch::new();
+    good.put(B, b"last", b"after the bad one");
+    assert!(store.commit_all(vec![bad, good]).await.is_err());
+    assert_eq!(get(&*store, B, b"last").await, Some(vec![count - 1]), "nothing happens behind a batch that fails");
+    drop(store);
+    let store = (subject.reopen)().await;
+    assert_eq!(get(&*store, B, b"last").await, Some(vec![count - 1]));
+    assert_eq!(rows(&*store, Scan::new(A, 10_000)).await.len(), expected);
 }
 
 pub(super) async fn empty_keys_and_values_are_rows(subject: Subject) {

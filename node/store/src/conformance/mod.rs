@@ -49,6 +49,7 @@ where
     cases::a_key_that_was_never_set_is_absent(make().await).await;
     cases::a_committed_row_is_visible_at_once(make().await).await;
     cases::many_keys_are_read_in_their_order(make().await).await;
+    cases::batches_that_are_committed_together_happen_in_their_order(make().await).await;
     cases::empty_keys_and_values_are_rows(make().await).await;
     cases::the_last_operation_on_a_key_wins(make().await).await;
     cases::areas_and_versions_are_apart(make().await).await;
