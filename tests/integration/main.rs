@@ -14,7 +14,6 @@ mod hostile;
 mod identity;
 mod import_million;
 mod imports;
-mod kill;
 mod life;
 mod outbound;
 mod photos;

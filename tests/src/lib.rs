@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
 
 pub mod content;
+pub mod disk;
 pub mod hostile;
 pub mod house;
 pub mod inquiry;
@@ -19,5 +20,6 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod questions;
+pub mod strace;
 pub mod traces;
 pub mod wait;

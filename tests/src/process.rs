@@ -1,7 +1,10 @@
 //! Officers of a node that is a process of its own: it may die at any moment, so that every call may fail.
 
+use std::collections::BTreeMap;
+
 use eads_cli::demo::federation::MemberNode;
 use eads_proto::v1;
+use eads_proto::v1::import_records_request::Part;
 use futures::TryStreamExt as _;
 use tonic::Status;
 
@@ -41,12 +44,20 @@ impl Officers {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn issue(&self, draft: &str, audience: &[&str], now: i64) -> Result<String, Status> {
+        self.issue_until(draft, audience, now + YEAR).await
+    }
+
+    /// The same with another end of validity.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn issue_until(&self, draft: &str, audience: &[&str], not_after: i64) -> Result<String, Status> {
         let request = v1::CreateDraftRequest {
             action: "issue".to_owned(),
             reference: String::new(),
             values: values(&content(draft)),
             audience: audience.iter().map(|member| (*member).to_owned()).collect(),
-            not_after: now + YEAR,
+            not_after,
         };
         self.publish(request).await.map(|issued| issued.reference)
     }
@@ -70,6 +81,84 @@ impl Officers {
         self.approver.approve(&draft_id).await?;
         let issued = self.issuer.notices().issue_draft(v1::IssueDraftRequest { draft_id }).await?;
         Ok(issued.into_inner())
+    }
+
+    /// Suspends a notice.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn suspend(&self, reference: &str) -> Result<(), Status> {
+        let request = v1::SuspendNoticeRequest { reference: reference.to_owned(), reason: "under-review".to_owned() };
+        self.issuer.notices().suspend_notice(request).await.map(drop)
+    }
+
+    /// Asks for a passport at the own node and every peer. Sources as they answered.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn ask_for(&self, passport: &str) -> Result<Vec<v1::SearchResponse>, Status> {
+        let query = Some(crate::questions::passport(passport));
+        let request = v1::SearchRequest { query, deadline_ms: 2_000, ..v1::SearchRequest::default() };
+        self.issuer.search().search(request).await?.into_inner().try_collect().await
+    }
+
+    /// Imports a file of records whole. The last report.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone before it has said that all is done.
+    pub async fn import(&self, source: &str, file: &str) -> Result<v1::ImportRecordsResponse, Status> {
+        let options = v1::ImportRecordsOptions {
+            format: "csv".to_owned(),
+            source: source.to_owned(),
+            total_bytes: file.len() as u64,
+            file_digest: eads_domain::encode::sha256(file.as_bytes()).as_bytes().to_vec(),
+            ..v1::ImportRecordsOptions::default()
+        };
+        let parts = [Part::Options(options), Part::Chunk(file.as_bytes().to_vec())];
+        let messages = parts.map(|part| v1::ImportRecordsRequest { part: Some(part) });
+        let mut reports = self.issuer.records().import_records(futures::stream::iter(messages)).await?.into_inner();
+        let mut last = None;
+        while let Some(report) = reports.message().await? {
+            last = Some(report);
+        }
+        last.filter(|report| report.done).ok_or_else(|| Status::unavailable("the import did not come to its end"))
+    }
+
+    /// The audit log after an entry, to its end.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn audit_after(&self, mut after: u64) -> Vec<v1::AuditEntry> {
+        const PAGE: u32 = 1_000;
+        let mut all = Vec::new();
+        loop {
+            let request = v1::ListAuditEntriesRequest { after, limit: PAGE, ..Default::default() };
+            let listed = self.auditor.audit().list_audit_entries(request).await.expect("a list").into_inner();
+            let page: Vec<v1::ListAuditEntriesResponse> = listed.try_collect().await.expect("a list");
+            let full = page.len() >= PAGE as usize;
+            all.extend(page.into_iter().filter_map(|item| item.entry));
+            match all.last() {
+                Some(last) if full => after = last.sequence,
+                _ => return all,
+            }
+        }
+    }
+
+    /// Every notice with its state, `own` or `held`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn notices(&self, holding: &str) -> BTreeMap<String, String> {
+        let states = ["valid", "suspended", "expired", "not-yet-valid", "withdrawn", "frozen", "quarantined"];
+        let request = v1::ListNoticesRequest {
+            holding: holding.to_owned(),
+            states: states.map(str::to_owned).to_vec(),
+            limit: 10_000,
+            ..v1::ListNoticesRequest::default()
+        };
+        let listed = self.issuer.notices().list_notices(request).await.expect("a list").into_inner();
+        let listed: Vec<v1::ListNoticesResponse> = listed.try_collect().await.expect("a list");
+        listed.into_iter().filter_map(|item| item.notice).map(|notice| (notice.reference, notice.state)).collect()
     }
 
     /// The state of a notice, or the code of the refusal.
@@ -108,6 +197,11 @@ impl Officers {
         let listed = self.issuer.notices().list_notices(request).await.expect("a list").into_inner();
         let listed: Vec<v1::ListNoticesResponse> = listed.try_collect().await.expect("a list");
         listed.into_iter().filter_map(|item| item.notice).map(|notice| notice.reference).collect()
+    }
+
+    /// Whether the node answers.
+    pub async fn reaches(&self) -> bool {
+        self.administrator.node().get_status(v1::GetStatusRequest {}).await.is_ok()
     }
 
     /// The node's state.

@@ -73,6 +73,11 @@ impl MemberNode {
         self.process.is_some()
     }
 
+    /// The number of its process, if it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(|process| process.child.id())
+    }
+
     /// The operator called `name`; `eads_node::init::PROFILES` lists those that every node has.
     pub fn operator(&self, name: &str) -> Operator {
         let profile = self.dir.join("profiles").join(name).join("profile.toml");

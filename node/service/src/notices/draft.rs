@@ -317,6 +317,10 @@ impl Node {
         let bytes = serde_json::to_vec(&row)
             .map_err(|error| ServiceError::internal("ROW_UNWRITABLE", "a draft cannot be written").caused_by(error))?;
         let mut batch = beside;
+        if draft.action == Action::Withdraw {
+            // What leads to a withdrawal goes through on a full disk as the withdrawal itself does.
+            batch.protective();
+        }
         self.vault.replace(&mut batch, area::DRAFT, draft.id.as_bytes(), draft.key, DRAFT_SCHEMA, &bytes).await?;
         self.store.commit(batch).await?;
         Ok(())
@@ -394,6 +398,7 @@ impl Node {
     pub(crate) async fn discard(&self, id: DraftId) -> Result<(), ServiceError> {
         let draft = self.draft_by_id(id).await?;
         let mut batch = Batch::new();
+        batch.protective();
         self.vault.delete(&mut batch, area::DRAFT, id.as_bytes()).await?;
         self.queue_purge(&mut batch, &PurgeJob::Key { key: draft.key.into() })?;
         for blob in draft.blobs {

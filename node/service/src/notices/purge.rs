@@ -3,6 +3,8 @@
 //! A job is durable with the change that asks for it. The worker destroys the keys of all jobs together, then
 //! commits the receipts and forgets the jobs; a crash anywhere in between repeats it without harm.
 
+use std::collections::BTreeMap;
+
 use eads_domain::id::NoticeId;
 use eads_domain::receipt::ReceiptStatus;
 use eads_store::keys::KeySlot;
@@ -52,6 +54,8 @@ impl Node {
 
     async fn purge_jobs(&self, jobs: Vec<(Vec<u8>, PurgeJob)>) -> Result<usize, ServiceError> {
         let mut slots: Vec<KeySlot> = Vec::new();
+        // What of each notice is destroyed now. More may come to be due meanwhile: that waits for the next time.
+        let mut ending = BTreeMap::new();
         for (_, job) in &jobs {
             match job {
                 PurgeJob::Held { key, blobs, .. } => {
@@ -60,10 +64,12 @@ impl Node {
                 }
                 PurgeJob::Key { key } | PurgeJob::Blob { blob: BlobKey { key, .. } } => slots.push((*key).into()),
                 PurgeJob::Own { notice } => {
-                    for (_, version) in self.ended_versions(*notice).await? {
+                    let versions = self.ended_versions(*notice).await?;
+                    for (_, version) in &versions {
                         slots.push(version.key.into());
                         slots.extend(version.blobs.iter().map(|blob| KeySlot::from(blob.key)));
                     }
+                    ending.insert(*notice, versions);
                 }
             }
         }
@@ -75,9 +81,47 @@ impl Node {
             })??;
         }
         for (row, job) in jobs {
-            self.finish_purge(row, job).await?;
+            match job {
+                PurgeJob::Own { notice } => {
+                    self.finish_own(row, notice, ending.remove(&notice).unwrap_or_default()).await?;
+                }
+                job => self.finish_purge(row, job).await?,
+            }
         }
         Ok(count)
+    }
+
+    /// The keys of these versions of an own notice are gone: removes their sealed rows, and forgets the job unless
+    /// more has come to be due.
+    async fn finish_own(
+        &self,
+        row: Vec<u8>,
+        notice: NoticeId,
+        versions: Vec<(u64, OwnVersion)>,
+    ) -> Result<(), ServiceError> {
+        let _notices = self.notices.lock().await;
+        for (index, version) in versions {
+            let mut one = Batch::new();
+            one.protective();
+            self.vault.delete(&mut one, area::OWN_CONTENT, &area::index(index)).await?;
+            self.remove_files(&version.blobs).await?;
+            for blob in &version.blobs {
+                self.vault.delete(&mut one, area::BLOB, blob.id.as_bytes()).await?;
+            }
+            one.delete(area::BLOB_STATEMENT, version.digest.as_bytes());
+            let version = OwnVersion { destroyed: true, blobs: Vec::new(), ..version };
+            rows::put(&mut one, area::OWN_VERSION, &area::notice_index(notice, index), &version)?;
+            self.store.commit(one).await?;
+        }
+        if !self.ended_versions(notice).await?.is_empty() {
+            self.purge_due.notify_one();
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.protective();
+        batch.delete(area::PURGE, row);
+        self.store.commit(batch).await?;
+        Ok(())
     }
 
     /// The keys are gone: removes the sealed rows, owes the receipt, forgets the job.
@@ -86,7 +130,8 @@ impl Node {
         batch.protective();
         batch.delete(area::PURGE, row);
         match job {
-            PurgeJob::Key { .. } => {}
+            // What is left of an own notice is told apart first: `finish_own`.
+            PurgeJob::Key { .. } | PurgeJob::Own { .. } => {}
             PurgeJob::Blob { blob } => {
                 self.remove_files(&[blob]).await?;
                 self.vault.delete(&mut batch, area::BLOB, blob.id.as_bytes()).await?;
@@ -104,22 +149,6 @@ impl Node {
                 self.store.commit(batch).await?;
                 self.receipts_due.send_modify(|due| *due += 1);
                 return Ok(());
-            }
-            PurgeJob::Own { notice } => {
-                let _notices = self.notices.lock().await;
-                for (index, version) in self.ended_versions(notice).await? {
-                    let mut one = Batch::new();
-                    one.protective();
-                    self.vault.delete(&mut one, area::OWN_CONTENT, &area::index(index)).await?;
-                    self.remove_files(&version.blobs).await?;
-                    for blob in &version.blobs {
-                        self.vault.delete(&mut one, area::BLOB, blob.id.as_bytes()).await?;
-                    }
-                    one.delete(area::BLOB_STATEMENT, version.digest.as_bytes());
-                    let version = OwnVersion { destroyed: true, blobs: Vec::new(), ..version };
-                    rows::put(&mut one, area::OWN_VERSION, &area::notice_index(notice, index), &version)?;
-                    self.store.commit(one).await?;
-                }
             }
         }
         self.store.commit(batch).await?;

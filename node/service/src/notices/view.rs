@@ -9,6 +9,7 @@ use eads_domain::receipt::ReceiptStatus;
 use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_domain::value::Value;
+use eads_store::StoreError;
 use eads_store::port::Batch;
 use eads_store::vault::Sealed;
 
@@ -235,8 +236,12 @@ impl Node {
             let mut batch = Batch::new();
             let delivered = Answered { status: ReceiptStatus::Delivered.as_byte(), at: self.clock.now(), ..answered };
             self.owe_receipt(&mut batch, view.owner, view.index, &delivered)?;
-            self.store.commit(batch).await?;
-            self.receipts_due.send_modify(|due| *due += 1);
+            match self.store.commit(batch).await {
+                Ok(_) => self.receipts_due.send_modify(|due| *due += 1),
+                // Reading goes on while the disk is short; the owner is told at the next look.
+                Err(StoreError::DiskReserve { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

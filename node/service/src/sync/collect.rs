@@ -82,10 +82,11 @@ impl Node {
             backups_until: receipt.backups_until.unwrap_or_default(),
         };
         // A purge is final, and what was said earlier does not undo what was said later: receipts can overtake
-        // each other on their way.
+        // each other on their way. The peer's clock decides only between words of one step, since it may jump.
         let outdated = holding.receipt.is_some_and(|held| {
             let purged = held.status == ReceiptStatus::Purged.as_byte();
-            held == next || held.at > next.at || (purged && receipt.status != ReceiptStatus::Purged)
+            let advances = step(next.status) > step(held.status);
+            held == next || (purged && receipt.status != ReceiptStatus::Purged) || (!advances && held.at > next.at)
         });
         if outdated {
             return None;
@@ -93,5 +94,15 @@ impl Node {
         holding.receipt = Some(next);
         holding.undelivered = false;
         Some(holding)
+    }
+}
+
+/// How far a statement has come at its holder: decided, seen by an officer, destroyed.
+const fn step(status: u8) -> u8 {
+    match ReceiptStatus::from_byte(status) {
+        None | Some(ReceiptStatus::Quarantined) => 0,
+        Some(ReceiptStatus::Accepted | ReceiptStatus::Rejected) => 1,
+        Some(ReceiptStatus::Delivered) => 2,
+        Some(ReceiptStatus::Purged) => 3,
     }
 }

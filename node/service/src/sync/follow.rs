@@ -59,6 +59,10 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     workers.wait().await;
 }
 
+/// The longest pause while the own disk is short: what is new is refused each time, but withdrawals come first on every
+/// connection and must not wait for room.
+const SHORT_DISK_PAUSE: Duration = Duration::from_secs(5);
+
 /// Pauses that grow from the first to the longest, with jitter; a success starts over.
 pub(super) struct Backoff {
     node: Arc<Node>,
@@ -72,6 +76,11 @@ impl Backoff {
 
     pub(super) fn reset(&mut self) {
         self.next = self.node.limits.backoff.0;
+    }
+
+    /// Makes the next pause no longer than this.
+    fn at_most(&mut self, pause: Duration) {
+        self.next = self.next.min(pause);
     }
 
     /// Between half and the whole of the pause that is due.
@@ -120,6 +129,9 @@ async fn follow(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
                 status.last_error = Some(ended.clone());
             });
             tracing::info!(%peer, code = ended.code, "sync ended; trying again");
+            if ended.code == "DISK_RESERVE" {
+                backoff.at_most(SHORT_DISK_PAUSE);
+            }
             backoff.pause_for(peer).await;
         }
     })
@@ -293,6 +305,7 @@ async fn purge(node: Arc<Node>, stop: CancellationToken) {
             match node.purge().await {
                 Ok(_) => {
                     backoff.reset();
+                    node.alarms.clear("PURGE");
                     node.purge_due().await;
                     tokio::time::sleep(node.limits.purge_gather).await;
                 }
