@@ -39,7 +39,7 @@ impl Scene {
 
     fn cursor(&self, register_cursor: u64, delivery_cursor: u64) -> v1::SyncRequest {
         let register = self.my.identity().card.card().register.as_bytes().to_vec();
-        v1::SyncRequest { protocol: 1, register, register_cursor, delivery_cursor }
+        v1::SyncRequest { protocol: 1, register, register_cursor, delivery_cursor, ..Default::default() }
     }
 
     async fn remove(&self) {

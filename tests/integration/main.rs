@@ -24,5 +24,6 @@ mod recovery;
 mod roles;
 mod search;
 mod store;
+mod sync_file;
 mod thin;
 mod un_list;

@@ -11,6 +11,7 @@ mod register;
 mod search;
 mod shell;
 mod status;
+mod sync;
 
 use clap::Subcommand;
 
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// Proofs that a member's register has forked.
     #[command(subcommand)]
     Proof(proof::Options),
+    /// Batches as files, for members that no line connects.
+    #[command(subcommand)]
+    Sync(sync::Options),
     /// Starts a federation of invented member states on this machine and lets it do its work.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -69,6 +73,7 @@ impl Command {
             Self::Audit(options) => options.run(context).await,
             Self::Register(options) => options.run(context).await,
             Self::Proof(options) => options.run(context).await,
+            Self::Sync(options) => options.run(context).await,
             #[cfg(feature = "demo")]
             Self::Demo(options) => options.run(context).await,
             Self::Completions(options) => options.run(context),

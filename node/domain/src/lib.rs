@@ -22,5 +22,6 @@ pub mod register;
 pub mod slot;
 pub mod statement;
 pub mod subject;
+pub mod sync_file;
 pub mod value;
 pub mod wire;

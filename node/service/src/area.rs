@@ -80,6 +80,8 @@ pub const BLOB_STATEMENT: Area = Area::new(52, 1, "blob-statement");
 pub const HELD_BLOBS: Area = Area::new(53, 1, "held-blobs");
 /// Held statements whose photographs are not all here: origin ‖ index.
 pub const BLOB_WANTED: Area = Area::new(54, 1, "blob-wanted");
+/// Where a peer stands in the own register, as its last sync file said: member.
+pub const PEER_POSITION: Area = Area::new(60, 1, "peer-position");
 
 /// Keys in [`META`].
 pub mod meta {

@@ -43,7 +43,7 @@ allow_x25519 = false
 
 [limits]
 # All have sound defaults; remove the # to change one.
-# handshake_timeout_seconds = 5
+# handshake_timeout_seconds = 10
 # handshakes = 64
 # handshakes_per_address = 16
 # connections = 256

@@ -64,7 +64,7 @@ fn what_is_not_understood_is_refused_with_the_reason() {
 
 #[test]
 fn a_limit_reaches_listener_and_connector() {
-    let text = sample().replace("# handshake_timeout_seconds = 5", "handshake_timeout_seconds = 7");
+    let text = sample().replace("# handshake_timeout_seconds = 10", "handshake_timeout_seconds = 7");
     let limits = Config::parse(&text).unwrap().limits;
     assert_eq!(limits.listener().handshake_timeout, Duration::from_secs(7));
     assert_eq!(limits.connect().handshake, Duration::from_secs(7));

@@ -211,6 +211,9 @@ pub struct SyncRequest {
     /// The last delivery that the caller holds, plus one.
     #[prost(uint64, tag = "4")]
     pub delivery_cursor: u64,
+    /// The caller reads `packed`. Without it nothing is packed.
+    #[prost(bool, tag = "5")]
+    pub accept_packed: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncResponse {
@@ -241,6 +244,10 @@ pub struct SyncResponse {
     /// More follows at once: the reader is not caught up yet, and fetches no photos meanwhile.
     #[prost(bool, tag = "9")]
     pub more: bool,
+    /// On thin lines: a whole SyncResponse as zlib data (RFC 1950), of at most 4 MiB unpacked and itself not packed.
+    /// Nothing else is set then.
+    #[prost(bytes = "vec", tag = "10")]
+    pub packed: ::prost::alloc::vec::Vec<u8>,
 }
 /// One entry of the caller's delivery log.
 #[derive(Clone, PartialEq, ::prost::Message)]

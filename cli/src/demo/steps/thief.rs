@@ -100,6 +100,7 @@ pub(super) async fn eavesdrop(victim: &MemberNode, origin: &MemberNode) -> Resul
         register: register.as_bytes().to_vec(),
         register_cursor: 0,
         delivery_cursor: 0,
+        ..Default::default()
     };
     let mut stream =
         PeerServiceClient::new(channel).sync(request).await.map_err(|status| failed(&status.message()))?.into_inner();

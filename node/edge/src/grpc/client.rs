@@ -18,7 +18,7 @@ use futures::stream::BoxStream;
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::{MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, sync, trust};
+use super::{MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, pack, sync, trust};
 use crate::error::link_error;
 
 /// One peer over an open channel.
@@ -39,7 +39,9 @@ impl PeerClient {
     ) -> Result<BoxStream<'static, Result<SyncBatch, LinkError>>, LinkError> {
         let messages = self.0.sync(sync::request(cursor)).await.map_err(|status| link_error(&status))?.into_inner();
         let batch = |message: Result<v1::SyncResponse, tonic::Status>| {
-            message.map_err(|status| link_error(&status)).and_then(|message| sync::batch(message).map_err(nonsense))
+            message
+                .map_err(|status| link_error(&status))
+                .and_then(|message| pack::unpack(message).and_then(sync::batch).map_err(nonsense))
         };
         Ok(messages.map(batch).boxed())
     }

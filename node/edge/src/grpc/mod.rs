@@ -8,6 +8,7 @@
 
 mod client;
 mod operator;
+mod pack;
 mod peer;
 mod sync;
 mod trust;

@@ -12,12 +12,12 @@ use eads_service::{Node, ServiceError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, sync, trust};
+use super::{Answers, MAX_ANSWER_BYTES, MAX_PEER_REQUEST_BYTES, finish, pack, sync, trust};
 use crate::error::{refused, status};
 use crate::progress::{LEAST_BYTES, Patience, while_moving};
 use crate::tls::{Moved, PeerIdentity};
@@ -27,6 +27,9 @@ use crate::tls::{Moved, PeerIdentity};
 const MAX_STREAMS_A_MEMBER: usize = 2;
 /// How many times the time of stillness a batch may take in all.
 const WHOLE_STALLS: u32 = 20;
+/// A line that takes longer than this for a batch is thin, and one below the other is not.
+const SLOW: Duration = Duration::from_millis(250);
+const QUICK: Duration = Duration::from_millis(50);
 
 /// `PeerService` over a node.
 pub struct PeerApi {
@@ -70,7 +73,8 @@ impl PeerService for PeerApi {
         })?;
         let batches = self.node.clone().serve_sync(peer, cursor).await.map_err(|error| status(&error))?;
         let (sender, receiver) = mpsc::channel(1);
-        let line = Line { stall: self.node.limits().stall, moved };
+        let pack: Option<fn(_) -> _> = message.accept_packed.then_some(pack::pack);
+        let line = Line { stall: self.node.limits().stall, moved, pack };
         let messages = batches.map(|batch| batch.map(sync::message)).boxed();
         tokio::spawn(pump(messages, sender, line, self.stop.clone(), place));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
@@ -117,7 +121,7 @@ impl PeerService for PeerApi {
         let pieces = self.node.clone().serve_blob(peer, asked).await.map_err(|error| status(&error))?;
         let messages = pieces.map(|piece| piece.map(|chunk| v1::FetchBlobResponse { chunk })).boxed();
         let (sender, receiver) = mpsc::channel(1);
-        let line = Line { stall: self.node.limits().stall, moved };
+        let line = Line { stall: self.node.limits().stall, moved, pack: None };
         tokio::spawn(pump(messages, sender, line, self.stop.clone(), place));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
@@ -156,14 +160,16 @@ impl PeerService for PeerApi {
     }
 }
 
-/// How long a batch may wait for its line.
-struct Line {
+/// The line of a stream: how long a message may wait for it, and what may be done with one.
+struct Line<T> {
     /// While nothing moves.
     stall: Duration,
     moved: Moved,
+    /// What makes a message smaller while the line is thin.
+    pack: Option<fn(T) -> T>,
 }
 
-impl Line {
+impl<T> Line<T> {
     fn patience(&self) -> Patience {
         Patience { still: self.stall, whole: self.stall.saturating_mul(WHOLE_STALLS), least: LEAST_BYTES }
     }
@@ -174,10 +180,11 @@ impl Line {
 async fn pump<T>(
     mut messages: BoxStream<'static, Result<T, ServiceError>>,
     answers: mpsc::Sender<Result<T, Status>>,
-    line: Line,
+    line: Line<T>,
     stop: CancellationToken,
     place: Place,
 ) {
+    let mut thin = false;
     loop {
         let next = tokio::select! {
             biased;
@@ -188,8 +195,14 @@ async fn pump<T>(
         let Some(next) = next else { return };
         let last = next.is_err();
         let answer = next.map_err(|error| status(&error));
+        let answer = match line.pack.filter(|_| thin) {
+            Some(pack) => answer.map(pack),
+            None => answer,
+        };
+        let begun = Instant::now();
         match while_moving(line.patience(), || line.moved.total(), answers.send(answer)).await {
-            Some(Ok(())) if !last => {}
+            // Once a line is thin it counts as thin until it keeps nobody waiting.
+            Some(Ok(())) if !last => thin = begun.elapsed() > if thin { QUICK } else { SLOW },
             Some(_) => return,
             None => {
                 tracing::info!(peer = %place.member, code = "READER_STALLED", "a peer reads nothing; its stream is dropped");
@@ -266,8 +279,8 @@ mod tests {
         code.parse().unwrap()
     }
 
-    fn line() -> Line {
-        Line { stall: Duration::from_secs(9), moved: Moved::default() }
+    fn line<T>() -> Line<T> {
+        Line { stall: Duration::from_secs(9), moved: Moved::default(), pack: None }
     }
 
     fn heartbeat() -> SyncBatch {
@@ -301,7 +314,7 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(1);
         let batches = stream::repeat_with(|| Ok(heartbeat())).boxed();
         let place = streams.enter(member("MY")).unwrap();
-        let line = Line { stall: Duration::from_millis(1), moved: Moved::default() };
+        let line = Line { stall: Duration::from_millis(1), moved: Moved::default(), pack: None };
         pump(batches, sender, line, CancellationToken::new(), place).await;
         assert!(streams.0.lock().unwrap().is_empty());
     }

@@ -19,17 +19,18 @@ const MAX_PROOF: usize = 64;
 const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
 /// Asks for what comes after `cursor`.
-pub(super) fn request(cursor: SyncCursor) -> v1::SyncRequest {
+pub(in crate::grpc) fn request(cursor: SyncCursor) -> v1::SyncRequest {
     v1::SyncRequest {
         protocol: PROTOCOL,
         register: cursor.register.as_bytes().to_vec(),
         register_cursor: cursor.register_cursor,
         delivery_cursor: cursor.delivery_cursor,
+        accept_packed: true,
     }
 }
 
 /// Where the asking peer stands.
-pub(super) fn cursor(message: &v1::SyncRequest) -> Result<SyncCursor, InvalidMessage> {
+pub(in crate::grpc) fn cursor(message: &v1::SyncRequest) -> Result<SyncCursor, InvalidMessage> {
     let expected = 16;
     Ok(SyncCursor {
         register: RegisterId::try_from(message.register.as_slice())
@@ -40,7 +41,7 @@ pub(super) fn cursor(message: &v1::SyncRequest) -> Result<SyncCursor, InvalidMes
 }
 
 /// A batch as it is sent.
-pub(super) fn message(batch: SyncBatch) -> v1::SyncResponse {
+pub(in crate::grpc) fn message(batch: SyncBatch) -> v1::SyncResponse {
     v1::SyncResponse {
         urgent: batch.urgent.into_iter().map(delivery_message).collect(),
         urgent_checkpoint: batch.urgent_checkpoint,
@@ -51,11 +52,12 @@ pub(super) fn message(batch: SyncBatch) -> v1::SyncResponse {
         deliveries: batch.deliveries.into_iter().map(delivery_message).collect(),
         clock: batch.clock.as_unix(),
         more: batch.more,
+        packed: Vec::new(),
     }
 }
 
 /// A batch as it came.
-pub(super) fn batch(message: v1::SyncResponse) -> Result<SyncBatch, InvalidMessage> {
+pub(in crate::grpc) fn batch(message: v1::SyncResponse) -> Result<SyncBatch, InvalidMessage> {
     if message.urgent.len() + message.deliveries.len() > MAX_DELIVERIES {
         return Err(InvalidMessage::TooLong { field: "deliveries", max: MAX_DELIVERIES });
     }

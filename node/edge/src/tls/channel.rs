@@ -30,7 +30,7 @@ const QUEUED_REQUESTS: usize = 256;
 pub struct ConnectTimeouts {
     /// Name look-up and TCP.
     pub connect: Duration,
-    /// How long a TLS handshake may stand still; it takes at most six times this. And again for the peer's verdict on
+    /// How long a TLS handshake may stand still; it takes at most four times this. And again for the peer's verdict on
     /// this node's certificate.
     pub handshake: Duration,
     /// A ping is sent this often, also on an idle connection.
@@ -43,7 +43,7 @@ impl Default for ConnectTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            handshake: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(30),
         }

@@ -22,7 +22,7 @@ use crate::progress::{Patience, while_moving};
 pub(super) type Accepted = TlsStream<Metered<TcpStream>>;
 
 /// How many times the limit a handshake may take in all, while bytes move.
-pub(super) const WHOLE_HANDSHAKES: u32 = 6;
+pub(super) const WHOLE_HANDSHAKES: u32 = 4;
 /// How long a refused client may take to read its alert.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much a refused client may still have sent.

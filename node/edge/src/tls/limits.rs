@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bounds of one listener and its connections. Sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a TLS handshake may stand still, and how long until the HTTP/2 preface; a handshake takes at most six
-    /// times this.
+    /// How long a TLS handshake may stand still, and how long until the HTTP/2 preface; a handshake takes at most four
+    /// times this. On a thin line its bytes wait behind those of open connections.
     pub handshake_timeout: Duration,
     /// Handshakes under way at one time.
     pub max_handshakes: usize,
@@ -46,7 +46,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            handshake_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(10),
             max_handshakes: 64,
             max_handshakes_per_address: 16,
             max_connections: 256,

@@ -49,6 +49,15 @@ impl LeafRun {
     }
 }
 
+/// How a batch shows that it goes on from what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consistency {
+    /// By its proof, and by its leaves.
+    Proven,
+    /// By its leaves alone, which with those held give the signed root: a part of a batch has no proof of its own.
+    ByLeaves,
+}
+
 impl Node {
     /// Where this node stands in the register and deliveries of `origin`.
     ///
@@ -64,7 +73,7 @@ impl Node {
         })
     }
 
-    fn followed_peer(&self, origin: MemberId) -> Result<Arc<Peer>, ServiceError> {
+    pub(super) fn followed_peer(&self, origin: MemberId) -> Result<Arc<Peer>, ServiceError> {
         self.peers
             .get(origin)
             .filter(|peer| peer.is_followed())
@@ -77,6 +86,15 @@ impl Node {
     /// The peer's fault for anything that does not verify; then nothing of the batch is kept but what urgent
     /// entries before the fault had already changed.
     pub async fn apply(&self, origin: MemberId, batch: SyncBatch) -> Result<Applied, ServiceError> {
+        self.apply_with(origin, batch, Consistency::Proven).await
+    }
+
+    pub(super) async fn apply_with(
+        &self,
+        origin: MemberId,
+        batch: SyncBatch,
+        how: Consistency,
+    ) -> Result<Applied, ServiceError> {
         let _applying = self.applying.lock(origin).await;
         let peer = self.followed_peer(origin)?;
         if batch.leaves.len() > MAX_LEAVES || batch.urgent.len() + batch.deliveries.len() > MAX_DELIVERIES {
@@ -95,7 +113,9 @@ impl Node {
             rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
         let before = (followed.register_cursor, followed.delivery_cursor, followed.checkpoint.clone());
         if !checkpoint.is_empty() {
-            let advanced = self.advance(&peer, &mut followed, first_index, &leaves, &checkpoint, &consistency);
+            // Of a part of a batch the leaves alone decide: with those held they give the signed root or do not.
+            let proof = (how == Consistency::Proven).then_some(&*consistency);
+            let advanced = self.advance(&peer, &mut followed, first_index, &leaves, &checkpoint, proof);
             if let Err(error) = advanced {
                 return Err(self.distrust(&peer, &checkpoint, &consistency, error).await);
             }
@@ -196,7 +216,7 @@ impl Node {
         first_index: u64,
         leaves: &[Hash],
         checkpoint: &[u8],
-        consistency: &[Hash],
+        consistency: Option<&[Hash]>,
     ) -> Result<(), ServiceError> {
         let card = peer.card.card();
         let signed = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
@@ -220,7 +240,7 @@ impl Node {
         if frontier.root() != root {
             return Err(self.suspect(card.member, "CHECKPOINT_INCONSISTENT", "its leaves do not have the signed root"));
         }
-        if first_index > 0 {
+        if let Some(consistency) = consistency.filter(|_| first_index > 0) {
             verify_consistency(first_index, old_root, size, root, consistency).map_err(|error| {
                 self.suspect(card.member, "CHECKPOINT_INCONSISTENT", "its checkpoint does not extend the one before")
                     .caused_by(error)

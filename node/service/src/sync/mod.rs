@@ -8,6 +8,7 @@ mod batch;
 mod collect;
 mod effect;
 mod fetch;
+mod file;
 mod follow;
 mod frozen;
 mod held_blobs;
@@ -24,6 +25,7 @@ use eads_domain::id::MemberId;
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
 pub use batch::{Delivery, Disclosed, SyncBatch, SyncCursor};
+pub use file::{FilePart, FileStart, Imported, PartCodec};
 pub use follow::run;
 pub(crate) use verify::Certificates;
 

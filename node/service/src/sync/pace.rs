@@ -33,6 +33,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// For what is no line.
+    pub(super) const fn unbounded() -> Self {
+        Self { bytes: MOST, given: None }
+    }
+
     /// A batch was given to the line.
     pub(super) fn given(&mut self) {
         self.given = Some(Instant::now());

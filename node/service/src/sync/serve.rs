@@ -26,7 +26,7 @@ const DELIVERIES: usize = 64;
 /// About what a delivery has: a notice of a person.
 const LIKELY_BYTES: usize = 4096;
 
-struct Serving {
+pub(super) struct Serving {
     node: Arc<Node>,
     peer: MemberId,
     register_cursor: u64,
@@ -79,17 +79,7 @@ impl Node {
             return Err(ServiceError::conflict("CURSOR_IN_FUTURE", "the cursor is ahead of the register"));
         }
         self.dialled.by(peer).notify_waiters();
-        let serving = Serving {
-            grown: self.register.watch(),
-            peers: self.peers.watch(),
-            peer,
-            register_cursor: cursor.register_cursor,
-            delivery_cursor: cursor.delivery_cursor,
-            urgent_cursor: cursor.delivery_cursor,
-            greeted: false,
-            pace: Pace::default(),
-            node: self,
-        };
+        let serving = Serving::new(self, peer, cursor);
         let batches = stream::unfold(Some(serving), |serving| async move {
             let mut serving = serving?;
             match serving.next().await {
@@ -102,20 +92,42 @@ impl Node {
 }
 
 impl Serving {
+    fn new(node: Arc<Node>, peer: MemberId, cursor: SyncCursor) -> Self {
+        Self {
+            grown: node.register.watch(),
+            peers: node.peers.watch(),
+            peer,
+            register_cursor: cursor.register_cursor,
+            delivery_cursor: cursor.delivery_cursor,
+            urgent_cursor: cursor.delivery_cursor,
+            greeted: false,
+            pace: Pace::default(),
+            node,
+        }
+    }
+
+    /// For a file: what there is now, without a greeting, in batches as large as they get.
+    pub(super) fn for_file(node: Arc<Node>, peer: MemberId, cursor: SyncCursor) -> Self {
+        Self { greeted: true, pace: Pace::unbounded(), ..Self::new(node, peer, cursor) }
+    }
+
+    /// The next batch; none when everything there is now was given.
+    pub(super) async fn pending(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
+        match self.node.peers.get(self.peer).map(|peer| peer.state) {
+            Some(PeerState::Accepted) => self.whole().await,
+            Some(PeerState::RecallOnly | PeerState::Frozen) => self.recall().await,
+            Some(PeerState::Candidate) | None => {
+                Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"))
+            }
+        }
+    }
+
     async fn next(&mut self) -> Result<SyncBatch, ServiceError> {
         self.pace.taken();
         loop {
             self.grown.mark_unchanged();
             self.peers.mark_unchanged();
-            let state = self.node.peers.get(self.peer).map(|peer| peer.state);
-            let batch = match state {
-                Some(PeerState::Accepted) => self.whole().await?,
-                Some(PeerState::RecallOnly | PeerState::Frozen) => self.recall().await?,
-                Some(PeerState::Candidate) | None => {
-                    return Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"));
-                }
-            };
-            if let Some(batch) = batch {
+            if let Some(batch) = self.pending().await? {
                 self.greeted = true;
                 self.pace.given();
                 return Ok(batch);

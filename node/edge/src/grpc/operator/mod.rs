@@ -12,6 +12,7 @@ mod peering;
 mod photo;
 mod record;
 mod search;
+mod sync;
 mod upload;
 
 use std::sync::Arc;

@@ -107,15 +107,13 @@ impl PeeringService for OperatorApi {
         &self,
         request: Request<v1::ExportSyncRequest>,
     ) -> Result<Response<Self::ExportSyncStream>, Status> {
-        self.admit("ExportSync", request).await?;
-        Err(Status::unimplemented("not served yet"))
+        self.export_sync_file(request).await
     }
 
     async fn import_sync(
         &self,
         request: Request<Streaming<v1::ImportSyncRequest>>,
     ) -> Result<Response<v1::ImportSyncResponse>, Status> {
-        self.admit("ImportSync", request).await?;
-        Err(Status::unimplemented("not served yet"))
+        self.import_sync_file(request).await
     }
 }
