@@ -42,6 +42,15 @@ pub struct SyncBatch {
     pub more: bool,
 }
 
+impl SyncBatch {
+    /// Roughly how many bytes it has.
+    pub fn size(&self) -> usize {
+        let entries = self.urgent.iter().chain(&self.deliveries);
+        let entries: usize = entries.map(|entry| entry.disclosed.as_ref().map_or(0, Disclosed::size)).sum();
+        entries + self.leaves.len() * 32 + 512
+    }
+}
+
 /// One entry of a delivery log.
 #[derive(Clone, Debug)]
 pub struct Delivery {

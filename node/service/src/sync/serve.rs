@@ -129,9 +129,10 @@ impl Serving {
             self.peers.mark_unchanged();
             if let Some(batch) = self.pending().await? {
                 self.greeted = true;
-                self.pace.given();
+                self.pace.given(batch.size());
                 return Ok(batch);
             }
+            self.pace.rests();
             tokio::select! {
                 _ = self.grown.changed() => {}
                 _ = self.peers.changed() => {}
@@ -171,7 +172,8 @@ impl Serving {
         let size = self.node.register.size();
         let first = self.register_cursor;
         let next = size.min(first + self.pace.leaves());
-        let deliveries = self.node.deliveries(self.peer, self.delivery_cursor, next, self.pace.bytes()).await?;
+        let deliveries =
+            self.node.deliveries(self.peer, self.delivery_cursor, next, self.pace.bytes(next - first)).await?;
         if next == first && deliveries.is_empty() && self.greeted {
             return Ok(None);
         }
