@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use eads_domain::code::{Code, Coded, Fault};
 
+use crate::ballast::is_full;
 use crate::journal::JournalError;
 use crate::port::{MAX_KEY, MAX_OPERATIONS, MAX_VALUE};
 
@@ -76,6 +77,8 @@ pub enum StoreError {
         dir: PathBuf,
         /// What was seen, without contents.
         what: String,
+        /// Whether it was want of room or of file handles, or a disk that is read-only: the files are not to blame.
+        passing: bool,
     },
     /// A fresh view could not be built from the journal.
     #[error("{}: the view cannot be built: {what}; check space, permissions and the disk, then start again", dir.display())]
@@ -157,15 +160,20 @@ impl StoreError {
 }
 
 /// Some refusals of the system have remedies of their own.
-fn io_code(source: &std::io::Error) -> Code {
+fn passing_code(source: &std::io::Error) -> Option<Code> {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     match source.raw_os_error() {
-        Some(ENFILE | EMFILE) => Code::new("OUT_OF_FILE_HANDLES"),
-        _ if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Code::new("DISK_READ_ONLY"),
-        _ if source.kind() == std::io::ErrorKind::StorageFull => Code::new("DISK_FULL"),
-        _ => Code::new("STORE_IO"),
+        Some(ENFILE | EMFILE) => Some(Code::new("OUT_OF_FILE_HANDLES")),
+        _ if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Some(Code::new("DISK_READ_ONLY")),
+        _ if is_full(source) => Some(Code::new("DISK_FULL")),
+        _ => None,
     }
+}
+
+/// Whether a refusal says nothing against the files.
+pub(crate) fn is_passing(source: &std::io::Error) -> bool {
+    passing_code(source).is_some()
 }
 
 impl Coded for StoreError {
@@ -186,7 +194,7 @@ impl Coded for StoreError {
             Self::CompactionRunning => Code::new("COMPACTION_RUNNING"),
             Self::CompactionStopped => Code::new("COMPACTION_STOPPED"),
             Self::CompactionDiffers { .. } => Code::new("COMPACTION_DIFFERS"),
-            Self::Io { source, .. } => io_code(source),
+            Self::Io { source, .. } => passing_code(source).unwrap_or(Code::new("STORE_IO")),
             Self::Closed => Code::new("STORE_CLOSED"),
         }
     }

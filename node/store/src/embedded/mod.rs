@@ -143,7 +143,7 @@ impl EmbeddedStore {
         }
         let (options_of_view, journal_of_view) = (options.clone(), journal.reader());
         let source = Source { places: places.clone(), options: options_of_view, journal: journal_of_view, snapshot };
-        let (loaded, rebuilt) = rebuild::open_view(&source, clean)?;
+        let (loaded, rebuilt) = rebuild::open_view(&source, clean, &ballast)?;
         let report = OpenReport { recovered, rebuilt, replayed: loaded.replayed, rows: loaded.mark.tally.rows };
         let views = Arc::new(Views::new(loaded.view));
         let (mark, ballast_of_view) = (loaded.mark, Arc::clone(&ballast));
@@ -209,7 +209,7 @@ impl EmbeddedStore {
         let snapshots = self.snapshots.clone();
         let (reply, answer) = oneshot::channel();
         let files = blocking(move || {
-            let snapshot = snapshots.newest()?.map(|snapshot| snapshot::verify(&snapshot)).transpose()?;
+            let snapshot = snapshots.verify()?;
             let journal = reader.verify()?;
             tasks.send(Task::Check { reply }).map_err(|_| StoreError::Closed)?;
             Ok((snapshot, journal))
@@ -237,9 +237,10 @@ impl EmbeddedStore {
     /// Whether the view can be used; if the disk refused it, it is opened again behind the scenes.
     fn usable(&self) -> Result<(), StoreError> {
         let healthy = self.views.get().healthy();
-        if matches!(healthy, Err(StoreError::ViewUnwritable { .. })) {
+        let refused = matches!(healthy, Err(StoreError::ViewUnwritable { .. }));
+        if let Some(tasks) = self.tasks.as_ref().filter(|_| refused) {
             // A full queue has someone in it who will mend the view.
-            let _ = self.tasks.as_ref().map(|tasks| tasks.try_send(Task::Mend));
+            let _ = tasks.try_send(Task::Mend);
         }
         healthy
     }

@@ -1,5 +1,6 @@
 //! How an embedded store is run, and what it says of itself.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,13 +75,16 @@ impl EmbeddedOptions {
     }
 
     #[cfg(test)]
-    pub(super) fn before_open(&self) {
-        self.hook.call();
+    pub(super) fn before_open(&self) -> io::Result<()> {
+        self.hook.call()
     }
 
     #[cfg(not(test))]
     #[allow(clippy::unused_self, reason = "tests hang and panic here")]
-    pub(super) const fn before_open(&self) {}
+    #[allow(clippy::unnecessary_wraps, reason = "tests refuse here")]
+    pub(super) const fn before_open(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What opening found and did. Anything in `rebuilt` or `recovered.torn` is worth an administrator's look.

@@ -20,7 +20,8 @@ use super::rows::{Outcome, Tally, Watermark};
 use super::snapshot::{Rows, Snapshot};
 use super::view::{View, describe};
 use super::{EmbeddedOptions, io_error};
-use crate::error::StoreError;
+use crate::ballast::Ballast;
+use crate::error::{StoreError, is_passing};
 use crate::journal::{Head, JournalError, Reader};
 use crate::port::MAX_OPERATIONS;
 
@@ -145,7 +146,7 @@ impl From<JournalError> for Flaw {
 impl From<StoreError> for Flaw {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::ViewDamaged { what, .. } | StoreError::ViewUnwritable { what, .. } => {
+            StoreError::ViewDamaged { what, .. } | StoreError::ViewUnwritable { what, passing: false, .. } => {
                 Self::View(RebuildReason::Unreadable(what))
             }
             other => Self::Fatal(other),
@@ -153,13 +154,22 @@ impl From<StoreError> for Flaw {
     }
 }
 
-/// Opens the view, or replaces it. Blocking.
-pub(super) fn open_view(source: &Source, clean: Option<CleanMark>) -> Result<(Loaded, Option<Rebuilt>), StoreError> {
+/// Opens the view, or replaces it; if the disk is full, on what the ballast gives. Blocking.
+pub(super) fn open_view(
+    source: &Source,
+    clean: Option<CleanMark>,
+    ballast: &Ballast,
+) -> Result<(Loaded, Option<Rebuilt>), StoreError> {
+    ballast.ease_if_short();
+    let load = |clean| {
+        let refused = |flaw: &Flaw| matches!(flaw, Flaw::Fatal(StoreError::ViewUnwritable { .. }));
+        ballast.retry(refused, || load(source, clean))
+    };
     let places = &source.places;
     let reason = match fs::read_to_string(&places.marker) {
         Ok(what) => RebuildReason::Marked(what),
         Err(_) if places.marker.exists() => RebuildReason::Marked("the mark cannot be read".to_owned()),
-        Err(_) => match load(source, clean) {
+        Err(_) => match load(clean) {
             Ok(loaded) => {
                 let missing = loaded.fresh && source.journal.head().sequence > 0;
                 let rebuilt = missing.then_some(Rebuilt { reason: RebuildReason::Missing, moved_to: None });
@@ -171,7 +181,7 @@ pub(super) fn open_view(source: &Source, clean: Option<CleanMark>) -> Result<(Lo
     };
     tracing::error!(view = %places.view.display(), %reason, "the view is replaced by one built from the journal");
     let moved_to = places.move_aside(reason.is_evidence(), &source.options)?;
-    match load(source, None) {
+    match load(None) {
         Ok(loaded) => Ok((loaded, Some(Rebuilt { reason, moved_to }))),
         Err(Flaw::View(what)) => Err(StoreError::ViewUnbuildable { dir: places.view.clone(), what: what.to_string() }),
         Err(Flaw::Fatal(error)) => Err(error),
@@ -232,7 +242,7 @@ impl Job {
 /// Opens, checks and brings the view up to the journal's head.
 fn bring_up(job: &Job) -> Result<Loaded, Flaw> {
     let source = &job.source;
-    source.options.before_open();
+    source.options.before_open().map_err(|error| refused(job, &error.into()))?;
     job.step()?;
     // What vouches for the files must do so before the engine touches them.
     let untouched = job.clean.filter(|clean| clean.is_of(&job.sled));
@@ -341,8 +351,19 @@ fn open_released(job: &Job) -> Result<View, Flaw> {
                 waited += STEP;
                 job.step()?;
             }
-            Err(error) => return Err(Flaw::View(RebuildReason::Unreadable(describe(&error)))),
+            Err(error) => return Err(refused(job, &error)),
         }
+    }
+}
+
+/// A view that cannot be opened: a fresh one will do, unless its files are not to blame.
+fn refused(job: &Job, error: &sled::Error) -> Flaw {
+    let what = describe(error);
+    match error {
+        sled::Error::Io(source) if is_passing(source) => {
+            Flaw::Fatal(StoreError::ViewUnwritable { dir: job.sled.clone(), what, passing: true })
+        }
+        _ => Flaw::View(RebuildReason::Unreadable(what)),
     }
 }
 

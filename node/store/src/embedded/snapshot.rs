@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use super::io_error;
 use crate::error::StoreError;
 use crate::journal::{Head, sync_directory};
-use crate::port::{MAX_KEY, MAX_VALUE};
+use crate::port::{MAX_KEY, MAX_VALUE, Row};
 
 const MAGIC: &[u8; 8] = b"EADSSNAP";
 const FORMAT: u32 = 1;
@@ -125,10 +125,16 @@ impl Snapshots {
         Ok(Some(Snapshot { path, header }))
     }
 
-    /// The newest one.
-    pub(super) fn newest(&self) -> Result<Option<Snapshot>, StoreError> {
-        let Some((_, path)) = self.list()?.pop() else { return Ok(None) };
-        Ok(Some(Snapshot { header: Rows::open(&path)?.header, path }))
+    /// Reads all of the newest one; returns how many rows it has.
+    pub(super) fn verify(&self) -> Result<Option<u64>, StoreError> {
+        loop {
+            let Some((_, path)) = self.list()?.pop() else { return Ok(None) };
+            match verify(&path) {
+                // A compaction has put another in its place meanwhile.
+                Err(_) if !path.exists() => {}
+                read => return read.map(Some),
+            }
+        }
     }
 
     /// By sequence, ascending.
@@ -307,9 +313,6 @@ pub(super) struct Rows {
     digest: Sha256,
 }
 
-/// A store key and its value.
-pub(super) type StoredRow = (Vec<u8>, Vec<u8>);
-
 impl Rows {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|source| io_error("open", path, source))?;
@@ -321,8 +324,8 @@ impl Rows {
         Ok(Self { path: path.to_path_buf(), file, header, blocks: 0, rows: 0, last: None, digest })
     }
 
-    /// The rows of the next block; `None` after the last one, when everything has proved whole.
-    pub(super) fn block(&mut self) -> Result<Option<Vec<StoredRow>>, StoreError> {
+    /// The rows of the next block, as store keys and values; `None` after the last one, when everything has proved whole.
+    pub(super) fn block(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
         let (length, crc) = (self.number()?, self.number()?);
         let seed = seed(&self.header);
         if length == 0 {
@@ -369,7 +372,7 @@ fn unreadable(path: &Path, error: io::Error) -> StoreError {
     }
 }
 
-fn decode(block: &[u8]) -> Result<Vec<StoredRow>, Misread> {
+fn decode(block: &[u8]) -> Result<Vec<Row>, Misread> {
     let mut reader = Reader::new(block);
     let mut rows = Vec::new();
     while reader.remaining() > 0 {
@@ -387,8 +390,8 @@ fn decode(block: &[u8]) -> Result<Vec<StoredRow>, Misread> {
 }
 
 /// Reads all of a snapshot.
-pub(super) fn verify(snapshot: &Snapshot) -> Result<u64, StoreError> {
-    let mut rows = Rows::open(&snapshot.path)?;
+fn verify(path: &Path) -> Result<u64, StoreError> {
+    let mut rows = Rows::open(path)?;
     while rows.block()?.is_some() {}
     Ok(rows.rows)
 }
@@ -413,7 +416,7 @@ mod tests {
         let snapshot = written(dir.path(), 3000);
         assert_eq!(Snapshots::of(dir.path()).open(1).unwrap(), Some(snapshot.clone()));
         assert_eq!((snapshot.header.until, snapshot.header.rows), (9, 3000));
-        assert_eq!(verify(&snapshot).unwrap(), 3000);
+        assert_eq!(verify(&snapshot.path).unwrap(), 3000);
         let mut rows = Rows::open(&snapshot.path).unwrap();
         let mut count = 0_u32;
         while let Some(block) = rows.block().unwrap() {
@@ -436,12 +439,12 @@ mod tests {
             let mut flipped = whole.clone();
             flipped[at] ^= 0x10;
             fs::write(&snapshot.path, flipped).unwrap();
-            let error = verify(&snapshot).unwrap_err();
+            let error = verify(&snapshot.path).unwrap_err();
             assert!(matches!(error, StoreError::SnapshotDamaged { .. }), "byte {at}: {error}");
         }
         for length in [0, 5, HEADER_LEN, whole.len() / 2, whole.len() - 1] {
             fs::write(&snapshot.path, &whole[..length]).unwrap();
-            assert!(verify(&snapshot).is_err(), "cut to {length}");
+            assert!(verify(&snapshot.path).is_err(), "cut to {length}");
         }
     }
 

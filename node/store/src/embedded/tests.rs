@@ -17,7 +17,7 @@ pub(super) const AREA: Area = Area::new(9, 1, "test");
 #[derive(Clone, Default)]
 pub(super) struct Hook(Arc<Mutex<Option<Work>>>);
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,15 +26,13 @@ impl std::fmt::Debug for Hook {
 }
 
 impl Hook {
-    fn new(work: impl FnOnce() + Send + 'static) -> Self {
+    fn new(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Some(Box::new(work)))))
     }
 
-    pub(super) fn call(&self) {
+    pub(super) fn call(&self) -> io::Result<()> {
         let work = self.0.lock().unwrap().take();
-        if let Some(work) = work {
-            work();
-        }
+        work.map_or(Ok(()), |work| work())
     }
 }
 
@@ -243,7 +241,10 @@ async fn an_engine_that_panics_or_hangs_is_replaced() {
 
     let (release, hung) = std::sync::mpsc::channel::<()>();
     let mut hangs = options().open_limit(Duration::from_millis(150));
-    hangs.hook = Hook::new(move || assert!(hung.recv().is_err()));
+    hangs.hook = Hook::new(move || {
+        assert!(hung.recv().is_err());
+        Ok(())
+    });
     let store = EmbeddedStore::open(dir.path(), hangs).unwrap();
     assert_eq!(store.report().rebuilt.as_ref().unwrap().reason, RebuildReason::Hung);
     assert_eq!(contents(&store).await, model);

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError, mpsc};
 use std::time::Duration;
 
 use super::rows::{BadRow, Outcome, ROWS, Tally, WATERMARK, Watermark, checked, protect, row_key};
-use crate::error::StoreError;
+use crate::error::{StoreError, is_passing};
 use crate::journal::Head;
 use crate::port::{Area, Row, Scan};
 
@@ -59,7 +59,7 @@ impl View {
 
     /// Whether it was stopped by a disk that is full or failing: opened again, it may be whole.
     pub(super) fn is_unwritable(&self) -> bool {
-        matches!(self.bad.get(), Some(Bad::Unwritable(_)))
+        matches!(self.bad.get(), Some(Bad::Unwritable(..)))
     }
 
     /// Never asks this view again, and has the next start build a fresh one.
@@ -81,7 +81,7 @@ impl View {
         let (dir, what) = (self.dir.clone(), bad.what().to_owned());
         match bad {
             Bad::Damaged(_) => StoreError::ViewDamaged { dir, what },
-            Bad::Unwritable(_) => StoreError::ViewUnwritable { dir, what },
+            Bad::Unwritable(_, passing) => StoreError::ViewUnwritable { dir, what, passing: *passing },
         }
     }
 
@@ -92,7 +92,7 @@ impl View {
         match catch_unwind(AssertUnwindSafe(|| work(db))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Bad::Damaged(what))) => Err(self.fail(what)),
-            Ok(Err(bad @ Bad::Unwritable(_))) => Err(self.stop(bad)),
+            Ok(Err(bad @ Bad::Unwritable(..))) => Err(self.stop(bad)),
             Err(_) => Err(self.fail("the engine panicked".to_owned())),
         }
     }
@@ -158,7 +158,7 @@ impl View {
     }
 
     /// Rows of all areas after the store key `after`, at most `limit`, as store keys and values.
-    pub(super) fn page(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) fn page(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
         let lower = after.map_or(Bound::Included(vec![ROWS]), |after| Bound::Excluded(row_key(after)));
         self.guard(|tree| {
             let rows = tree.range::<Vec<u8>, _>((lower, Bound::Unbounded)).take(limit);
@@ -172,7 +172,7 @@ impl View {
     }
 
     /// Puts rows into a view that nobody uses yet, and counts them.
-    pub(super) fn load(&self, rows: &[(Vec<u8>, Vec<u8>)], tally: &mut Tally) -> Result<(), StoreError> {
+    pub(super) fn load(&self, rows: &[Row], tally: &mut Tally) -> Result<(), StoreError> {
         self.guard(|tree| {
             for (store_key, value) in rows {
                 let key = row_key(store_key);
@@ -307,12 +307,13 @@ enum Bad {
     /// The files are not to be trusted.
     Damaged(String),
     /// The disk is full or failing: sled does not recover from that while it is open, but its files may be whole.
-    Unwritable(String),
+    /// With whether the files are not to blame.
+    Unwritable(String, bool),
 }
 
 impl Bad {
     fn what(&self) -> &str {
-        let (Self::Damaged(what) | Self::Unwritable(what)) = self;
+        let (Self::Damaged(what) | Self::Unwritable(what, _)) = self;
         what
     }
 }
@@ -320,7 +321,10 @@ impl Bad {
 impl From<sled::Error> for Bad {
     fn from(error: sled::Error) -> Self {
         let what = describe(&error);
-        if matches!(error, sled::Error::Io(_)) { Self::Unwritable(what) } else { Self::Damaged(what) }
+        match error {
+            sled::Error::Io(source) => Self::Unwritable(what, is_passing(&source)),
+            _ => Self::Damaged(what),
+        }
     }
 }
 

@@ -113,3 +113,21 @@ async fn on_a_full_disk_protective_commits_use_what_was_set_aside() {
     assert_eq!(ballast(), whole, "it grows back");
     assert_eq!(contents(&store).await.len() as u32, accepted + 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_at_start_costs_the_ballast_and_never_the_view() {
+    let (dir, model) = filled(20).await;
+    let view = view_files(dir.path());
+    let mut refusing = options();
+    refusing.hook = Hook::new(|| Err(io::ErrorKind::StorageFull.into()));
+    let error = EmbeddedStore::open(dir.path(), refusing).unwrap_err();
+    assert_eq!(error.code().as_str(), "VIEW_UNWRITABLE", "there was no ballast");
+    assert_eq!(view_files(dir.path()), view, "it stays where it is");
+    let mut helped = options().reserve_bytes(8 * crate::ballast::STEP);
+    helped.free_space = Arc::new(Disk(AtomicU64::new(u64::MAX)));
+    helped.hook = Hook::new(|| Err(io::ErrorKind::StorageFull.into()));
+    let store = EmbeddedStore::open(dir.path(), helped).unwrap();
+    assert_eq!(store.report().rebuilt, None);
+    assert_eq!(fs::metadata(dir.path().join("ballast")).unwrap().len(), 0);
+    assert_eq!(contents(&store).await, model);
+}
