@@ -19,7 +19,7 @@ use crate::config::{Config, FILE_NAME, LogConfig, LogFormat};
 use crate::identity::{KeyCost, PASSPHRASE_VARIABLE, Passphrase};
 use crate::init::{InitOptions, init};
 use crate::lifecycle;
-use crate::maintain::{StoreAction, store};
+use crate::maintain::{BackupArguments, RestoreArguments, StoreAction, backup, restore, store};
 
 const EXIT_CODES: &str = "Exit codes: 0 ended cleanly, 1 failed with the code that is printed, 2 wrong usage.";
 
@@ -46,6 +46,10 @@ enum Action {
     /// Look after the files of a node, running or stopped
     #[command(subcommand)]
     Store(StoreAction),
+    /// Write the own data into one sealed file, and its key to another place
+    Backup(BackupArguments),
+    /// Make the directory of a node from its backup
+    Restore(RestoreArguments),
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +146,8 @@ pub fn execute(command: Command) -> ExitCode {
         Action::Run(arguments) => run(arguments),
         Action::CheckConfig { dir } => check(dir),
         Action::Store(action) => store(action),
+        Action::Backup(arguments) => backup(&arguments),
+        Action::Restore(arguments) => restore(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

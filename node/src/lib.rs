@@ -1,5 +1,7 @@
 //! The node of one member: configuration, identity and wiring, and nothing else. Rules live in the crates below.
 
+pub mod backup;
+pub mod check;
 pub mod command;
 pub mod config;
 pub mod control;

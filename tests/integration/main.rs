@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
 
 mod audit;
+mod backup;
+mod check;
 mod command;
 mod compaction;
 mod erasure;

@@ -195,6 +195,7 @@ coded!(
     eads_domain::subject::InvalidSubject,
     eads_domain::value::InvalidText,
     eads_domain::value::InvalidValue,
+    eads_store::archive::ArchiveError,
     eads_store::journal::JournalError,
     eads_store::StoreError,
     eads_store::blobs::BlobError,

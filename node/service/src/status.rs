@@ -3,11 +3,11 @@
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::register::{Frontier, SignedCheckpoint};
-use eads_domain::statement::Statement;
 use eads_store::vault::Sealed;
 use ed25519_dalek::VerifyingKey;
 
 use crate::area;
+use crate::check;
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -15,7 +15,6 @@ use crate::notices::split;
 use crate::pages::Pages;
 use crate::peers::PeerView;
 use crate::rows::{self, Followed, HeldNotice};
-use crate::stored::StoredStatement;
 use crate::trust::{Recalled, Sequencing};
 
 /// The node in one look.
@@ -143,7 +142,7 @@ impl Node {
                 if let Some(Sealed::Plain { bytes, .. }) =
                     self.vault.get(area::OWN_CONTENT, &area::index(index)).await?
                 {
-                    if let Err(error) = check(&bytes, &key, leaf) {
+                    if let Err(error) = check::statement(&bytes, &key, leaf) {
                         finding.finding = Some(format!("entry {index}: {error}"));
                         return Ok(finding);
                     }
@@ -211,28 +210,12 @@ impl Node {
         let Some(leaf) = self.held_leaf(origin, head.content_index).await? else {
             return Ok(Some("its leaf is missing".to_owned()));
         };
-        Ok(match check(&bytes, key, leaf) {
-            Ok(statement) if statement.payload().notice != notice => Some("it is another notice's".to_owned()),
+        Ok(match check::statement(&bytes, key, leaf) {
+            Ok((statement, _)) if statement.payload().notice != notice => Some("it is another notice's".to_owned()),
             Ok(_) => None,
             Err(error) => Some(error.to_string()),
         })
     }
-}
-
-/// A stored statement is signed, stands under its leaf, and its openings open what was signed.
-fn check(bytes: &[u8], key: &VerifyingKey, leaf: Hash) -> Result<Statement, ServiceError> {
-    let stored = StoredStatement::parse(bytes)?;
-    let statement = Statement::verify(&stored.payload, &stored.signature, key)?;
-    if statement.leaf() != leaf {
-        return Err(ServiceError::internal(
-            "STATEMENT_NOT_IN_REGISTER",
-            "the statement is not the one in the register",
-        ));
-    }
-    if statement.payload().action.carries_content() {
-        stored.disclosure.verify(&statement)?;
-    }
-    Ok(statement)
 }
 
 fn against(signed: &SignedCheckpoint, frontier: &Frontier) -> Option<String> {

@@ -31,11 +31,12 @@ use eads_domain::id::RequestId;
 use eads_service::Node;
 use eads_service::audit::{Actor, AuditLog, Entry, EntryKind};
 use eads_store::EmbeddedStore;
-use eads_store::keys::KeyTree;
+use eads_store::keys::{KdfCost, KeyTree};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::backup::Secret;
 
 pub use client::{Asked, ask};
 pub use server::Control;
@@ -55,8 +56,20 @@ const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 pub enum Request {
     /// Give back the space of what was overwritten and deleted.
     Compact {},
-    /// Read and verify the journal, its view, the key tree and the audit log.
+    /// Read and verify everything below the directory.
     Check {},
+    /// Write a backup of the own data, and its key to another place.
+    Backup {
+        /// The directory for the backup, absolute.
+        to: PathBuf,
+        /// The directory for its key, absolute.
+        escrow: PathBuf,
+        /// Seals the key.
+        passphrase: Secret,
+        /// Derive at a cost fit for demonstrations and tests only.
+        #[serde(default)]
+        cheap_keys: bool,
+    },
 }
 
 impl Request {
@@ -65,6 +78,7 @@ impl Request {
         match self {
             Self::Compact {} => "StoreCompact",
             Self::Check {} => "StoreCheck",
+            Self::Backup { .. } => "Backup",
         }
     }
 }
@@ -142,7 +156,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: &str, text: impl std::fmt::Display, hint: Option<&str>) -> Self {
+    pub(crate) fn new(code: &str, text: impl std::fmt::Display, hint: Option<&str>) -> Self {
         Self { code: code.to_owned(), text: text.to_string(), hint: hint.map(str::to_owned) }
     }
 }
@@ -180,7 +194,11 @@ pub async fn perform(request: Request, actor: Actor, target: &Target, progress: 
     let intent = target.audit.intent(intent).await?;
     let done = match request {
         Request::Compact {} => compact::compact(target, progress).await,
-        Request::Check {} => check(target, progress).await,
+        Request::Check {} => crate::check::check(target, progress).await,
+        Request::Backup { to, escrow, passphrase, cheap_keys } => {
+            let cost = if cheap_keys { KdfCost::TESTS } else { KdfCost::PRODUCTION };
+            crate::backup::backup(target, progress, &to, &escrow, &passphrase, cost).await
+        }
     };
     let result = match &done {
         Ok(outcome) if outcome.sound => "OK",
@@ -210,28 +228,6 @@ pub async fn alone(request: Request, target: &Target, mut told: impl FnMut(&str)
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
     let interrupted = |error| Err(Refusal::new("COMMAND_INTERRUPTED", error, None));
     tokio::task::spawn_blocking(work).await.unwrap_or_else(interrupted)
-}
-
-async fn check(target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
-    progress.tell("reading the journal and its view");
-    let store = target.store.check().await?;
-    progress.tell("reading the key tree");
-    let keys = target.keys.clone();
-    let keys = blocking(move || Ok(keys.check()?)).await?;
-    progress.tell("reading the audit log");
-    let audit = target.audit.clone();
-    let audit = blocking(move || Ok(audit.verify())).await?;
-    let mut lines = vec![
-        format!("journal  {} records, {} rows in the view", store.journal.records, store.rows),
-        format!("keys     {} buckets, {} alive, {} destroyed", keys.buckets, keys.alive, keys.destroyed),
-        format!("audit    {} entries", audit.entries),
-    ];
-    lines.extend(audit.finding.iter().map(|(sequence, what)| format!("audit    entry {sequence}: {what}")));
-    let report = json!({
-        "records": store.journal.records, "rows": store.rows, "buckets": keys.buckets,
-        "keys_alive": keys.alive, "keys_destroyed": keys.destroyed, "audit_entries": audit.entries,
-    });
-    Ok(Outcome { lines, report, sound: audit.finding.is_none() })
 }
 
 /// The socket of the node in `dir`.

@@ -73,9 +73,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`], which names the file; `PASSPHRASE_WRONG` if the passphrase does not open a key.
     pub fn load(dir: &Path, passphrase: &Passphrase) -> Result<Self, IdentityError> {
-        let card_path = dir.join(place::CARD);
-        let card = SignedCard::from_armor(&files::read_text(&card_path)?)
-            .map_err(|source| IdentityError::Card { path: card_path.clone(), source })?;
+        let card = read_card(dir)?;
         let signing_key = sealed_key::open_signing_key(&dir.join(place::SIGNING_KEY), passphrase)?;
         let cosigner_key = sealed_key::open_signing_key(&dir.join(place::COSIGNER_KEY), passphrase)?;
         let named = [
@@ -89,6 +87,15 @@ impl Identity {
         let TlsIdentities { node, operators } = TlsIdentities::load(dir)?;
         Ok(Self { signing_key, cosigner_key, card, node, operators, operator_anchor })
     }
+}
+
+/// The card in force below the data directory `dir`; it is public, so no passphrase is needed.
+///
+/// # Errors
+/// [`IdentityError`], which names the file.
+pub fn read_card(dir: &Path) -> Result<SignedCard, IdentityError> {
+    let path = dir.join(place::CARD);
+    SignedCard::from_armor(&files::read_text(&path)?).map_err(|source| IdentityError::Card { path, source })
 }
 
 impl fmt::Debug for Identity {

@@ -20,7 +20,7 @@ const MIN_NEW_BYTES: usize = 12;
 #[derive(Debug, thiserror::Error)]
 pub enum PassphraseError {
     /// Neither a file nor the variable.
-    #[error("a passphrase is needed: name a file with --passphrase-file or set {PASSPHRASE_VARIABLE}")]
+    #[error("a passphrase is needed, from a file or an environment variable")]
     Missing,
     /// The file cannot be read.
     #[error("cannot read the passphrase file {}: {source}", path.display())]
@@ -78,7 +78,15 @@ impl Passphrase {
     /// # Errors
     /// [`PassphraseError`].
     pub fn obtain(file: Option<&Path>) -> Result<Self, PassphraseError> {
-        match (file, std::env::var_os(PASSPHRASE_VARIABLE)) {
+        Self::obtain_from(file, PASSPHRASE_VARIABLE)
+    }
+
+    /// From `file` where one is named, else from the environment variable `variable`.
+    ///
+    /// # Errors
+    /// [`PassphraseError`].
+    pub fn obtain_from(file: Option<&Path>, variable: &str) -> Result<Self, PassphraseError> {
+        match (file, std::env::var_os(variable)) {
             (Some(path), _) => {
                 let unreadable = |source| PassphraseError::Unreadable { path: path.to_owned(), source };
                 Self::new(std::fs::read(path).map_err(unreadable)?)
@@ -101,7 +109,7 @@ impl Passphrase {
         if self.0.len() < MIN_NEW_BYTES { Err(PassphraseError::TooShort) } else { Ok(()) }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -110,7 +110,7 @@ pub fn init(options: &InitOptions, clock: &dyn Clock, entropy: &Arc<dyn Entropy>
     }
 }
 
-fn refuse_occupied(dir: &Path) -> Result<(), InitError> {
+pub(crate) fn refuse_occupied(dir: &Path) -> Result<(), InitError> {
     match std::fs::read_dir(dir) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
@@ -124,14 +124,14 @@ fn refuse_occupied(dir: &Path) -> Result<(), InitError> {
     }
 }
 
-fn partial_of(dir: &Path) -> Result<PathBuf, InitError> {
+pub(crate) fn partial_of(dir: &Path) -> Result<PathBuf, InitError> {
     let mut name = dir.file_name().ok_or_else(|| InitError::NoName { dir: dir.to_owned() })?.to_owned();
     name.push(".partial");
     Ok(dir.with_file_name(name))
 }
 
 /// An empty directory is replaced by the rename; one that was filled meanwhile makes it fail.
-fn put_in_place(partial: &Path, dir: &Path) -> Result<(), InitError> {
+pub(crate) fn put_in_place(partial: &Path, dir: &Path) -> Result<(), InitError> {
     std::fs::rename(partial, dir).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
             InitError::NotEmpty { dir: dir.to_owned() }

@@ -8,10 +8,12 @@
 //! * [`blobs`]: sealed files for what is too large for a row.
 //! * [`journal`]: the append-only, checksummed, hash-chained file; the audit log uses it too.
 //! * [`keys`] and [`vault`]: the key tree, sealed values, and purging.
+//! * [`archive`]: the sealed file of a backup.
 //! * [`reserve`] and [`ballast`]: room that is kept on the disk for what protects people.
 //!
 //! Nothing here knows what the values mean.
 
+pub mod archive;
 pub mod ballast;
 pub mod blobs;
 pub mod conformance;

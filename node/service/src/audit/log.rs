@@ -28,7 +28,7 @@ pub struct Intent {
 /// The log. Clones are the same log.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
-    journal: Arc<Journal>,
+    pub(super) journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     day_keys: Arc<DayKeys>,
 }
@@ -132,7 +132,7 @@ impl AuditLog {
     }
 
     /// The last entry's sequence and the chain after it.
-    pub(super) fn head(&self) -> (u64, Hash) {
+    pub(crate) fn head(&self) -> (u64, Hash) {
         let head = self.journal.head();
         (head.sequence, head.chain)
     }
@@ -235,7 +235,7 @@ impl AuditLog {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Entry, ServiceError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Entry, ServiceError> {
     serde_json::from_slice(bytes).map_err(|error| {
         ServiceError::internal("AUDIT_ENTRY_UNREADABLE", "an audit entry cannot be read").caused_by(error)
     })

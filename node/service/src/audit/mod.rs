@@ -7,6 +7,7 @@
 mod day_keys;
 mod entry;
 mod log;
+mod raw;
 mod upkeep;
 
 pub use entry::{Actor, Entry, EntryKind, Shown};

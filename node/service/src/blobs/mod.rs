@@ -47,6 +47,11 @@ impl Blobs {
         Self { store, decoding: Arc::new(Semaphore::new(DECODING)) }
     }
 
+    /// The files themselves, for those who check them.
+    pub(crate) fn files(&self) -> Arc<BlobStore> {
+        self.store.clone()
+    }
+
     /// Does `work` on the files, on a thread that may wait.
     pub(crate) async fn with<T: Send + 'static>(
         &self,

@@ -101,9 +101,15 @@ pub struct EmbeddedStore {
     tasks: Option<SyncSender<Task>>,
     applier: Option<JoinHandle<Watermark>>,
     views: Arc<Views>,
+    /// Every commit passes it; [`EmbeddedStore::pause`] shuts it.
+    gate: tokio::sync::RwLock<()>,
     // Last: released after everything else is closed.
     _lock: DirectoryLock,
 }
+
+/// Nothing is committed while this lives.
+#[derive(Debug)]
+pub struct Pause<'a>(#[allow(dead_code, reason = "held, never read")] tokio::sync::RwLockWriteGuard<'a, ()>);
 
 impl EmbeddedStore {
     /// Opens the store under `dir`, creating it if need be. Blocking. After a clean end it reads the last journal file
@@ -162,6 +168,7 @@ impl EmbeddedStore {
             tasks: Some(tasks),
             applier: Some(applier),
             views,
+            gate: tokio::sync::RwLock::new(()),
             _lock: lock,
         })
     }
@@ -196,6 +203,20 @@ impl EmbeddedStore {
     /// their place: scan the rows, and go on from the head that was before the scan.
     pub fn changes(&self, from: Sequence) -> Result<Changes, StoreError> {
         Ok(Changes { dir: self.dir.clone(), replay: self.journal()?.replay(from.get())? })
+    }
+
+    /// Waits for the commits under way, and lets later ones wait for as long as what it gives lives: then everything
+    /// that was committed is durable and seen by readers, and nothing is added. Hold it for milliseconds only.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub async fn pause(&self) -> Result<Pause<'_>, StoreError> {
+        let gate = self.gate.write().await;
+        // A commit whose caller went away left the gate before it was done; an empty one comes after it.
+        let mut last = Batch::new();
+        last.protective();
+        self.commit_admitted(vec![last]).await?;
+        Ok(Pause(gate))
     }
 
     /// Reads and verifies everything: the snapshot, each record of the journal, each row of the view, and that the rows
@@ -298,6 +319,11 @@ impl Store for EmbeddedStore {
 impl EmbeddedStore {
     /// One record of the journal from batches that it can take.
     async fn commit_record(&self, batches: Vec<Batch>) -> Result<Sequence, StoreError> {
+        let _open = self.gate.read().await;
+        self.commit_admitted(batches).await
+    }
+
+    async fn commit_admitted(&self, batches: Vec<Batch>) -> Result<Sequence, StoreError> {
         batches.iter().try_for_each(Batch::check)?;
         self.usable()?;
         let payload = record::encode(&batches);

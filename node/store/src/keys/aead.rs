@@ -6,22 +6,22 @@ use eads_domain::entropy::{Entropy, random};
 use zeroize::Zeroizing;
 
 /// Bytes that sealing adds behind the nonce: the tag.
-pub(super) const TAG_BYTES: usize = 16;
+pub(crate) const TAG_BYTES: usize = 16;
 /// Bytes of a nonce.
-pub(super) const NONCE_BYTES: usize = 12;
+pub(crate) const NONCE_BYTES: usize = 12;
 
 /// 32 secret bytes, wiped when dropped.
-pub(super) type SecretKey = Zeroizing<[u8; 32]>;
+pub(crate) type SecretKey = Zeroizing<[u8; 32]>;
 
 /// A fresh random key.
-pub(super) fn fresh_key(entropy: &dyn Entropy) -> SecretKey {
+pub(crate) fn fresh_key(entropy: &dyn Entropy) -> SecretKey {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(key.as_mut());
     key
 }
 
 /// `nonce ‖ ciphertext ‖ tag`, or `None` above 64 GiB of plaintext.
-pub(super) fn seal(key: &SecretKey, aad: &[u8], plaintext: &[u8], entropy: &dyn Entropy) -> Option<Vec<u8>> {
+pub(crate) fn seal(key: &SecretKey, aad: &[u8], plaintext: &[u8], entropy: &dyn Entropy) -> Option<Vec<u8>> {
     let nonce: [u8; NONCE_BYTES] = random(entropy);
     let sealed =
         Aes256GcmSiv::new((&**key).into()).encrypt(&Nonce::from(nonce), Payload { msg: plaintext, aad }).ok()?;
@@ -32,7 +32,7 @@ pub(super) fn seal(key: &SecretKey, aad: &[u8], plaintext: &[u8], entropy: &dyn 
 }
 
 /// The plaintext of what [`seal`] gave, or `None` if key, associated data or bytes are not the ones of the sealing.
-pub(super) fn unseal(key: &SecretKey, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn unseal(key: &SecretKey, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, msg) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let plaintext = Aes256GcmSiv::new((&**key).into()).decrypt(&Nonce::from(*nonce), Payload { msg, aad }).ok()?;
     Some(Zeroizing::new(plaintext))

@@ -36,8 +36,13 @@ pub(super) struct Allocation {
 
 impl Allocation {
     /// Writes the file of a new tree; its name is durable after the next [`Disk::sync_names`].
-    pub(super) fn create(disk: &dyn Disk, tree: &TreeId) -> Result<Self, KeyError> {
-        Self::rewrite(disk, tree, 0)
+    pub(super) fn create(disk: &dyn Disk, tree: &TreeId, mark: u64) -> Result<Self, KeyError> {
+        Self::rewrite(disk, tree, mark)
+    }
+
+    /// Every key below may have been handed out.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
     }
 
     /// Reads the mark; `capacity` is the number of keys that exist.

@@ -53,6 +53,25 @@ impl Bucket {
         Self(cells)
     }
 
+    /// A bucket whose every key is destroyed; it needs no file.
+    fn spent() -> Self {
+        Self(Zeroizing::new(vec![DESTROYED; usize::from(KEYS) * CELL_BYTES]))
+    }
+
+    /// A bucket in which `alive` says which keys live: those of `known` as they are, the others fresh.
+    pub(super) fn carried(alive: impl Fn(u16) -> bool, known: &[(u16, SecretKey)], entropy: &dyn Entropy) -> Self {
+        let dead: Vec<u16> = (0..KEYS).filter(|slot| !alive(*slot)).collect();
+        let mut bucket = Self::generate(entropy);
+        for (slot, key) in known {
+            if let Some(cell) = bucket.0.chunks_exact_mut(CELL_BYTES).nth((*slot).into())
+                && let Some((_, bytes)) = cell.split_first_mut()
+            {
+                bytes.copy_from_slice(key.as_ref());
+            }
+        }
+        bucket.without(&dead).unwrap_or(bucket)
+    }
+
     /// The key in `slot`, if there is such a slot.
     pub(super) fn key(&self, slot: u16) -> Option<DataKey> {
         let (state, key) = self.0.chunks_exact(CELL_BYTES).nth(slot.into())?.split_first()?;
@@ -98,6 +117,9 @@ impl Bucket {
 
     /// Reads the file of bucket `number` that `entry` names.
     pub(super) fn read(disk: &dyn Disk, tree: &TreeId, number: u32, entry: &Entry) -> Result<Self, KeyError> {
+        if entry.is_spent() {
+            return Ok(Self::spent());
+        }
         let name = file_name(number, entry.generation);
         let damaged = |what| KeyError::Damaged { file: disk.path(&name), what };
         let file = disk.read(&name)?.ok_or_else(|| damaged("missing"))?;

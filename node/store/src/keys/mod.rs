@@ -22,10 +22,11 @@
 //!
 //! Everything here blocks on files; callers on a runtime use a blocking thread.
 
-mod aead;
+pub(crate) mod aead;
 mod allocation;
 mod bucket;
 mod cache;
+mod carried;
 mod disk;
 mod error;
 mod root;
@@ -45,7 +46,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use carried::{Carried, DataKeyBytes, KeySlots};
 pub use error::KeyError;
+pub(crate) use root::derive;
 pub use root::{KdfCost, Passphrase};
 pub use tree::{Check, KeyTree};
 

@@ -79,6 +79,16 @@ impl KdfCost {
             Err(KeyError::CostOutOfRange)
         }
     }
+
+    /// `log_n`, `r`, `p`.
+    pub(crate) const fn to_bytes(self) -> [u8; 3] {
+        [self.log_n, self.r, self.p]
+    }
+}
+
+/// The key that `passphrase` gives at this cost. Slow on purpose.
+pub(crate) fn derive(passphrase: &Passphrase, cost: KdfCost, salt: [u8; 32]) -> Result<SecretKey, KeyError> {
+    Ok(PassphraseKey::derive(passphrase, cost, salt)?.key)
 }
 
 /// The key that seals roots, with what is needed to derive it again.

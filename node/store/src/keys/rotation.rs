@@ -111,8 +111,9 @@ pub(super) fn finish(disk: &dyn Disk, writer: &mut Writer, prepared: &Prepared) 
 /// Finishes whatever change was going on when the tree was last used: after this both records of the root are the
 /// one that counts, every file of its generation is there, and no other one is.
 pub(super) fn recover(disk: &dyn Disk, root: &Root, current: &Table) -> Result<(), KeyError> {
+    let with_file = (0u32..).zip(&current.buckets).filter(|(_, entry)| !entry.is_spent());
     let mut expected: BTreeSet<String> =
-        (0u32..).zip(&current.buckets).map(|(number, entry)| bucket::file_name(number, entry.generation)).collect();
+        with_file.map(|(number, entry)| bucket::file_name(number, entry.generation)).collect();
     expected.insert(table::file_name(current.generation));
     let present: BTreeSet<String> = disk.names()?.into_iter().collect();
     if let Some(missing) = expected.difference(&present).next() {

@@ -4,6 +4,8 @@
 //! file      = nonce ‖ sealed(secret[32] ‖ (u64 generation ‖ key[32])*) ‖ tag, one entry a bucket
 //! AAD       = PAE("eads/v1/keys/table", tree[16], u64 generation)
 //! ```
+//!
+//! A bucket of generation 0 has no file: none of its keys was ever alive in this tree.
 
 use eads_domain::encode::{Reader, pae};
 use eads_domain::entropy::Entropy;
@@ -40,6 +42,17 @@ pub(super) struct Entry {
     pub(super) generation: u64,
     /// What opens it; never used for another file.
     pub(super) key: SecretKey,
+}
+
+impl Entry {
+    /// A bucket without a file: all of its keys are destroyed.
+    pub(super) fn spent() -> Self {
+        Self { generation: 0, key: Zeroizing::new([0; 32]) }
+    }
+
+    pub(super) const fn is_spent(&self) -> bool {
+        self.generation == 0
+    }
 }
 
 impl Table {

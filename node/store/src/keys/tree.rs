@@ -15,11 +15,14 @@ use super::aead::{self, NONCE_BYTES, TAG_BYTES, fresh_key};
 use super::allocation::Allocation;
 use super::bucket::{Bucket, DataKey};
 use super::cache::Cache;
+use super::carried::{Carried, KeySlots};
 use super::disk::{Directory, Disk};
 use super::root::{self, KdfCost, Passphrase, PassphraseKey, Root, TreeId};
 use super::rotation::{self, Writer};
-use super::table::{Entry, Table};
-use super::{KeyError, KeySlot, Opened, bucket};
+#[cfg(test)]
+use super::table::Entry;
+use super::table::Table;
+use super::{DataKeyBytes, KeyError, KeySlot, Opened, bucket};
 use crate::ballast::Ballast;
 
 const SEALED_FORMAT: u8 = 1;
@@ -96,15 +99,25 @@ impl KeyTree {
         cost: KdfCost,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, KeyError> {
+        let carried = Carried { secret: fresh_key(&*entropy), mark: 0, alive: KeySlots::default(), known: Vec::new() };
+        Self::create_carrying(disk, passphrase, cost, entropy, &carried)
+    }
+
+    pub(super) fn create_carrying(
+        disk: Box<dyn Disk>,
+        passphrase: &Passphrase,
+        cost: KdfCost,
+        entropy: Arc<dyn Entropy>,
+        carried: &Carried,
+    ) -> Result<Self, KeyError> {
         const FIRST: u64 = 1;
         let tree: TreeId = random(&*entropy);
         let kek = PassphraseKey::derive(passphrase, cost, random(&*entropy))?;
         let root = fresh_key(&*entropy);
-        let entry = Entry { generation: FIRST, key: fresh_key(&*entropy) };
-        Bucket::generate(&*entropy).write(&*disk, &tree, 0, &entry, &*entropy)?;
-        let table = Table { generation: FIRST, secret: fresh_key(&*entropy), buckets: vec![entry] };
+        let buckets = carried.write_buckets(&*disk, &tree, FIRST, &*entropy)?;
+        let table = Table { generation: FIRST, secret: carried.secret.clone(), buckets };
         table.write(&*disk, &tree, &root, &*entropy)?;
-        let allocation = Allocation::create(&*disk, &tree)?;
+        let allocation = Allocation::create(&*disk, &tree, carried.mark)?;
         disk.sync_names()?;
         // Last: a directory without a root is no tree, so a creation that was interrupted is none either.
         let record = kek.record(&tree, FIRST, &root, &*entropy)?;
@@ -290,6 +303,40 @@ impl KeyTree {
             check.destroyed += u64::from(bucket::KEYS) - alive;
         }
         Ok(check)
+    }
+
+    /// Makes a new tree in `<dir>/keys` in which the keys of `carried` have the numbers that they had.
+    ///
+    /// # Errors
+    /// As [`KeyTree::create`].
+    pub fn create_carried(
+        dir: &Path,
+        passphrase: &Passphrase,
+        cost: KdfCost,
+        entropy: Arc<dyn Entropy>,
+        carried: &Carried,
+    ) -> Result<Self, KeyError> {
+        Self::create_carrying(Box::new(Directory::create(&dir.join("keys"))?), passphrase, cost, entropy, carried)
+    }
+
+    /// For a backup: the secret of [`KeyTree::mac`], and the number above all that were ever handed out.
+    pub fn carry(&self) -> Carried {
+        let mark = lock(&self.allocation).mark();
+        let secret = self.table.read().unwrap_or_else(PoisonError::into_inner).secret.clone();
+        Carried { secret, mark, alive: KeySlots::default(), known: Vec::new() }
+    }
+
+    /// For a backup: one key itself, or `None` if it was destroyed. Only for keys whose sealed values must stay as
+    /// they are, such as those of the audit log.
+    ///
+    /// # Errors
+    /// [`KeyError::Unknown`], [`KeyError::Damaged`], [`KeyError::Io`].
+    pub fn export(&self, slot: KeySlot) -> Result<Option<DataKeyBytes>, KeyError> {
+        self.check_allocated(slot)?;
+        Ok(match self.data_key(slot)? {
+            DataKey::Alive(key) => Some(DataKeyBytes(key)),
+            DataKey::Destroyed => None,
+        })
     }
 
     /// Adds buckets: a quarter of what there is, so that the table is rewritten ever more rarely.

@@ -261,6 +261,18 @@ impl Vault {
     }
 }
 
+/// How many parts the value of this first row has; none for a row that no [`Vault::put`] wrote.
+pub fn parts_in(row: &[u8]) -> Option<u8> {
+    Header::split(row).map(|(header, _)| header.parts)
+}
+
+/// The value that a row of [`PARTS`] belongs to, by its key: area, key, and which part of it this is.
+pub fn owner_of_part(part_key: &[u8]) -> Option<(Area, &[u8], u8)> {
+    let ([id, version], rest) = part_key.split_first_chunk::<2>()?;
+    let (part, key) = rest.split_last()?;
+    Some((Area::new(*id, *version, "the owner of a part"), key, *part))
+}
+
 /// How many parts a row says its value has; as many as possible if the row is damaged, so that none is forgotten.
 fn parts_of(row: &[u8]) -> u8 {
     Header::split(row).map_or(MAX_PARTS as u8, |(header, _)| header.parts)
