@@ -107,7 +107,7 @@ async fn what_is_the_members_own_comes_back_and_what_peers_sent_does_not() {
     let theirs = my.issue(&red("theirs"), &[&id]).await;
     id.sees(&theirs, "valid").await;
     id.receipted(&kept, &my, &["issue accepted"]).await;
-    id.receipted(&pictured, &my, &["issue accepted"]).await;
+    id.receipted(&pictured, &my, &["issue delivered"]).await;
     // Until nothing more is to be destroyed, so that what is compared below is at rest.
     until("the withdrawn notice and its withdrawal are destroyed", || async { destroyed(&id).await == 2 }).await;
     let (to, escrow) = (house.path().join("backups"), house.path().join("escrow"));

@@ -126,7 +126,7 @@ async fn an_import_that_cannot_begin_says_why_and_is_written_down() {
     let my = house.member("MY").await;
     assert_eq!(refused(import(&my, "csv", "key,shoe-size\nK-1,44\n").await), "IMPORT_COLUMN_UNKNOWN");
     assert_eq!(refused(import(&my, "csv", "").await), "IMPORT_HEADER_MISSING");
-    assert_eq!(refused(import(&my, "xlsx", "PK").await), "IMPORT_FORMAT_UNKNOWN");
+    assert_eq!(refused(import(&my, "pdf", "PK").await), "IMPORT_FORMAT_UNKNOWN");
     let entries = my.audit_entries().await;
     let ends = entries.iter().filter(|entry| entry.operation == "ImportRecords" && !entry.result.is_empty());
     let ends: Vec<&str> = ends.map(|entry| entry.result.as_str()).collect();

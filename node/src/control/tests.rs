@@ -43,7 +43,7 @@ impl Served {
 
 async fn asking(dir: &Path) -> Result<Asked, Refusal> {
     let dir = dir.to_path_buf();
-    tokio::task::spawn_blocking(move || ask(&dir, &Request::Check {}, |_| {})).await.unwrap()
+    tokio::task::spawn_blocking(move || ask(&dir, &Request::Compact {}, |_| {})).await.unwrap()
 }
 
 /// What the socket answers to `bytes`.
@@ -71,7 +71,7 @@ async fn a_command_is_done_by_the_running_node_and_stands_in_the_audit_log_befor
     assert!(outcome.sound, "{outcome:?}");
     let entries = served.target.audit.list(None, 10, false, None, false).unwrap();
     let told: Vec<_> = entries.iter().map(|l| (l.entry.kind, l.entry.operation.as_str(), l.unfinished)).collect();
-    assert_eq!(told, [(EntryKind::Intent, "StoreCheck", false), (EntryKind::Outcome, "StoreCheck", false)]);
+    assert_eq!(told, [(EntryKind::Intent, "StoreCompact", false), (EntryKind::Outcome, "StoreCompact", false)]);
     let Actor::Operator { name, .. } = &entries[0].entry.actor else { panic!("{entries:?}") };
     assert_eq!(*name, format!("uid-{}", own_uid().unwrap()));
     served.end().await;

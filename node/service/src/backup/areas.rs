@@ -58,6 +58,7 @@ const AREAS: &[(Area, Keep)] = &[
     (area::BLOB_STATEMENT, Keep::Rows),
     (area::HELD_BLOBS, Keep::Never),
     (area::BLOB_WANTED, Keep::Never),
+    (area::PEER_POSITION, Keep::Rows),
 ];
 
 /// The areas that go into a backup.
