@@ -33,7 +33,7 @@ fn first(store: &EmbeddedStore) -> Sequence {
 /// When one has been deleted and can still be opened.
 pub(crate) async fn erased(dir: &Path, passphrase: &Path, place: &str) -> (usize, usize) {
     let store = Arc::new(EmbeddedStore::open(dir, EmbeddedOptions::default()).expect("the store"));
-    let passphrase = Passphrase::obtain(Some(passphrase)).and_then(|words| Ok(words.for_key_tree()));
+    let passphrase = Passphrase::obtain(Some(passphrase)).map(|words| words.for_key_tree());
     let passphrase = passphrase.expect("a passphrase").expect("a passphrase");
     let keys = Arc::new(KeyTree::open(dir, &passphrase, Arc::new(SystemEntropy)).expect("the keys"));
     let vault = Vault::new(store.clone(), keys.clone());

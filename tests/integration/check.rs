@@ -72,6 +72,9 @@ fn count(outcome: &Outcome, section: &str, what: &str) -> u64 {
     section["counts"][what].as_u64().unwrap_or_default()
 }
 
+/// Which rows of an area, by key and value.
+type Which<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
+
 /// What becomes of one row.
 enum Harm {
     /// It is not there any more.
@@ -150,7 +153,7 @@ async fn every_row_that_is_missing_or_changed_is_found_and_named() {
     let own = |key: &[u8], _: &[u8]| key.get(8..10) == Some(&b"ID"[..]);
     let anchor = contains("\"anchor\"");
     let owned = contains("\"ID\"");
-    let cases: Vec<(&Member, Area, &dyn Fn(&[u8], &[u8]) -> bool, Harm, &str)> = vec![
+    let cases: Vec<(&Member, Area, Which<'_>, Harm, &str)> = vec![
         (&id, area::OWN_ENTRY, &any, Harm::Gone, "ENTRY_MISSING"),
         (&id, area::OWN_ENTRY, &any, Harm::Replaced(vec![7; 49]), "ROOT_DIFFERS"),
         (&id, area::OWN_VERSION, &any, Harm::Gone, "VERSION_MISSING"),

@@ -339,6 +339,7 @@ async fn a_node_that_dies_in_a_snapshot_retires_nothing_wrongly_and_finishes_it_
 }
 
 /// Names of the public test data, if it is there.
+#[allow(clippy::print_stderr, reason = "says that it was not there")]
 fn names(file: &str) -> Option<String> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let places = above.map(|folder| folder.join("shared/data/names"));

@@ -149,7 +149,7 @@ async fn build(
     let audit = AuditLog::open(&partial.join("audit"), keys.clone(), clock)?;
     let blobs = BlobStore::open(partial, keys.clone())?;
     let mut restorer = Restorer::new(store, keys, blobs, audit);
-    while let Some(record) = reader.next()? {
+    while let Some(record) = reader.next_record()? {
         if let Applied::File(path, mode, content) = restorer.apply(&record).await? {
             place(partial, &path, mode, &content)?;
         }

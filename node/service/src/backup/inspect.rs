@@ -27,7 +27,7 @@ pub struct Inspection {
 /// `BACKUP_DAMAGED` and its like; `BACKUP_INCONSISTENT` when it does not hold what it says.
 pub fn inspect<R: Read>(reader: &mut ArchiveReader<R>) -> Result<Inspection, ServiceError> {
     let mut seen = Seen::default();
-    while let Some(record) = reader.next()? {
+    while let Some(record) = reader.next_record()? {
         if seen.summary.is_some() || (seen.begin.is_none() && record.kind != BEGIN) {
             return Err(malformed());
         }

@@ -84,7 +84,7 @@ impl Walk<'_> {
             Some((area, key, _)) => self.store().get(area, key).await?.and_then(|row| vault::parts_in(&row)),
             None => None,
         };
-        if !owner.zip(parts).is_some_and(|((_, _, part), parts)| part < parts) {
+        if owner.zip(parts).is_none_or(|((_, _, part), parts)| part >= parts) {
             let place = owner.map_or_else(|| "of nothing".to_owned(), |(area, ..)| format!("of area {}", area.id()));
             section.find("PART_ORPHAN", format!("{place} {}", hex::encode(key.get(2..).unwrap_or_default())));
         }

@@ -122,7 +122,7 @@ async fn follow(node: Arc<Node>, peer: MemberId, stop: CancellationToken) {
     until(&stop, async {
         let mut backoff = Backoff::new(&node);
         loop {
-            let ended = node.clone().follow_once(peer, &mut backoff).await;
+            let ended = Box::pin(node.clone().follow_once(peer, &mut backoff)).await;
             node.caught_up.set(peer, false);
             node.peers().note(peer, |status| {
                 status.connected = false;

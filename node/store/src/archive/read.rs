@@ -133,7 +133,7 @@ impl<R: Read> ArchiveReader<R> {
     /// # Errors
     /// [`ArchiveError::Damaged`], [`ArchiveError::Truncated`], [`ArchiveError::KeyWrong`] without a key,
     /// [`ArchiveError::Io`].
-    pub fn next(&mut self) -> Result<Option<Record>, ArchiveError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, ArchiveError> {
         while self.left() < RECORD_HEAD {
             if !self.chunk()? {
                 return if self.left() == 0 { Ok(None) } else { Err(damaged("a record is cut off")) };

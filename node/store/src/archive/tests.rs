@@ -30,7 +30,7 @@ fn read(bytes: &[u8], key: ArchiveKey) -> Result<Vec<Vec<u8>>, ArchiveError> {
     let mut reader = ArchiveReader::open(bytes)?;
     reader.unlock(key)?;
     let mut all = Vec::new();
-    while let Some(record) = reader.next()? {
+    while let Some(record) = reader.next_record()? {
         assert_eq!(usize::from(record.kind), all.len());
         all.push(record.body.to_vec());
     }
