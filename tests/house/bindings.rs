@@ -7,14 +7,20 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] = ["eads/v1/common.proto", "eads/v1/peer.proto", "eads/v1/operator.proto"];
-
 fn proto_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto")
 }
 
+/// Every `.proto` file, in the order of their names.
+fn files() -> Vec<PathBuf> {
+    let names = fs::read_dir(proto_dir().join("eads/v1")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut files: Vec<PathBuf> = names.map(|name| Path::new("eads/v1").join(name)).collect();
+    files.sort();
+    files
+}
+
 fn generate(out: &Path) {
-    let descriptors = protox::compile(FILES, [proto_dir()]).unwrap_or_else(|error| panic!("{error:?}"));
+    let descriptors = protox::compile(files(), [proto_dir()]).unwrap_or_else(|error| panic!("{error:?}"));
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec()).unwrap();
     tonic_prost_build::configure()
         .build_client(true)

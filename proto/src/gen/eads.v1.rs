@@ -197,1040 +197,6 @@ pub struct StatementPointer {
     #[prost(bytes = "vec", tag = "2")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SyncRequest {
-    /// Protocol version that the caller speaks; 1.
-    #[prost(uint32, tag = "1")]
-    pub protocol: u32,
-    /// The register that the cursors belong to, 16 bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub register: ::prost::alloc::vec::Vec<u8>,
-    /// Leaves that the caller holds: it wants index `register_cursor` next.
-    #[prost(uint64, tag = "3")]
-    pub register_cursor: u64,
-    /// The last delivery that the caller holds, plus one.
-    #[prost(uint64, tag = "4")]
-    pub delivery_cursor: u64,
-    /// The caller reads `packed`. Without it nothing is packed.
-    #[prost(bool, tag = "5")]
-    pub accept_packed: bool,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct SyncResponse {
-    /// Withdrawals, suspensions and retractions that the caller does not hold yet: apply before anything else.
-    #[prost(message, repeated, tag = "1")]
-    pub urgent: ::prost::alloc::vec::Vec<Delivery>,
-    /// The signed checkpoint that the inclusion proofs of `urgent` lead to; empty without `urgent`.
-    #[prost(bytes = "vec", tag = "2")]
-    pub urgent_checkpoint: ::prost::alloc::vec::Vec<u8>,
-    /// Index of the first leaf of this batch; equals the caller's register cursor.
-    #[prost(uint64, tag = "3")]
-    pub first_index: u64,
-    /// Leaves, 32 bytes each.
-    #[prost(bytes = "vec", tag = "4")]
-    pub leaves: ::prost::alloc::vec::Vec<u8>,
-    /// The signed checkpoint (C2SP tlog-checkpoint) at first_index + number of leaves.
-    #[prost(bytes = "vec", tag = "5")]
-    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-    /// RFC 9162 consistency proof from first_index to the checkpoint's size, 32 bytes each.
-    #[prost(bytes = "vec", repeated, tag = "6")]
-    pub consistency: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-    /// Deliveries in order, all of indexes below the checkpoint's size.
-    #[prost(message, repeated, tag = "7")]
-    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
-    /// This member's clock, Unix seconds: for measuring skew, never for order.
-    #[prost(int64, tag = "8")]
-    pub clock: i64,
-    /// More follows at once: the reader is not caught up yet, and fetches no photos meanwhile.
-    #[prost(bool, tag = "9")]
-    pub more: bool,
-    /// On thin lines: a whole SyncResponse as zlib data (RFC 1950), of at most 4 MiB unpacked and itself not packed.
-    /// Nothing else is set then.
-    #[prost(bytes = "vec", tag = "10")]
-    pub packed: ::prost::alloc::vec::Vec<u8>,
-}
-/// One entry of the caller's delivery log.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Delivery {
-    #[prost(uint64, tag = "1")]
-    pub sequence: u64,
-    #[prost(enumeration = "DeliveryKind", tag = "2")]
-    pub kind: i32,
-    /// Where the statement stands in the register.
-    #[prost(uint64, tag = "3")]
-    pub index: u64,
-    /// Absent where the content is gone at the origin.
-    #[prost(message, optional, tag = "4")]
-    pub disclosure: ::core::option::Option<Disclosure>,
-    /// RFC 9162 inclusion proof, only among `urgent`.
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    pub inclusion: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-    /// The origin itself no longer has the content: nothing to hold, nothing to receipt.
-    #[prost(bool, tag = "6")]
-    pub purged: bool,
-    /// Of kind blob: the slot whose photos can be fetched now. A disclosure with that slot came before.
-    #[prost(uint32, tag = "7")]
-    pub slot: u32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PostReceiptsRequest {
-    /// Parts as signed, in the order signed.
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-    /// One Ed25519 signature over all parts.
-    #[prost(bytes = "vec", tag = "2")]
-    pub signature: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PostReceiptsResponse {
-    /// How many were new; the rest were held already.
-    #[prost(uint32, tag = "1")]
-    pub recorded: u32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct QueryRequest {
-    /// Protocol version that the caller speaks; 1.
-    #[prost(uint32, tag = "1")]
-    pub protocol: u32,
-    /// 16 random bytes, the same for every peer asked; a repeat is answered with the stored outcome.
-    #[prost(bytes = "vec", tag = "2")]
-    pub request_id: ::prost::alloc::vec::Vec<u8>,
-    #[prost(message, optional, tag = "3")]
-    pub query: ::core::option::Option<Query>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct QueryResponse {
-    #[prost(bytes = "vec", tag = "1")]
-    pub request_id: ::prost::alloc::vec::Vec<u8>,
-    #[prost(message, repeated, tag = "2")]
-    pub hits: ::prost::alloc::vec::Vec<Hit>,
-    /// More matched than are listed.
-    #[prost(bool, tag = "3")]
-    pub truncated: bool,
-    /// The answering member's latest signed checkpoint.
-    #[prost(bytes = "vec", tag = "4")]
-    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-    /// When it was answered, Unix seconds of the answering member.
-    #[prost(int64, tag = "5")]
-    pub answered_at: i64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FetchBlobRequest {
-    /// D of the statement that names the blob, 32 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub digest: ::prost::alloc::vec::Vec<u8>,
-    /// The slot that names it.
-    #[prost(uint32, tag = "2")]
-    pub slot: u32,
-    /// Which of the slot's blobs, 16 bytes.
-    #[prost(bytes = "vec", tag = "3")]
-    pub id: ::prost::alloc::vec::Vec<u8>,
-    /// Bytes that the caller holds already.
-    #[prost(uint64, tag = "4")]
-    pub offset: u64,
-    /// The most bytes wanted now, 0 is all of them: a small window lets what is urgent pass between two calls.
-    #[prost(uint32, tag = "5")]
-    pub window: u32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FetchBlobResponse {
-    /// At most 16 KiB of plaintext, in order. The stream ends with the blob, or with the window.
-    #[prost(bytes = "vec", tag = "1")]
-    pub chunk: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HeldCheckpoint {
-    #[prost(string, tag = "1")]
-    pub member: ::prost::alloc::string::String,
-    /// A C2SP tlog-checkpoint with the signature of `member` and any cosignatures.
-    #[prost(bytes = "vec", tag = "2")]
-    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ExchangeCheckpointsRequest {
-    /// At most one a member.
-    #[prost(message, repeated, tag = "1")]
-    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ExchangeCheckpointsResponse {
-    /// At most one a member.
-    #[prost(message, repeated, tag = "1")]
-    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetHeldRequest {
-    /// The caller's register, 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub register: ::prost::alloc::vec::Vec<u8>,
-    /// The caller has lost receipts: every one is owed to it anew.
-    #[prost(bool, tag = "2")]
-    pub receipts_again: bool,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetHeldResponse {
-    /// Leaves of the caller's register that are held here.
-    #[prost(uint64, tag = "1")]
-    pub register_cursor: u64,
-    /// The last delivery of the caller that is held here, plus one.
-    #[prost(uint64, tag = "2")]
-    pub delivery_cursor: u64,
-    /// The caller's own signed checkpoint at register_cursor; empty at 0.
-    #[prost(bytes = "vec", tag = "3")]
-    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReturnRegisterRequest {
-    /// The caller's register, 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub register: ::prost::alloc::vec::Vec<u8>,
-    /// The first index wanted.
-    #[prost(uint64, tag = "2")]
-    pub first_index: u64,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ReturnRegisterResponse {
-    /// Index of the first leaf of this batch.
-    #[prost(uint64, tag = "1")]
-    pub first_index: u64,
-    /// Leaves, 32 bytes each.
-    #[prost(bytes = "vec", tag = "2")]
-    pub leaves: ::prost::alloc::vec::Vec<u8>,
-    /// The caller's own signed checkpoint to which all leaves lead; in the last batch of leaves only.
-    #[prost(bytes = "vec", tag = "3")]
-    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
-    /// After the leaves, by their indexes: the caller's own statements that are still held here, as far as they were
-    /// shown; `sequence` is 0.
-    #[prost(message, repeated, tag = "4")]
-    pub statements: ::prost::alloc::vec::Vec<Delivery>,
-    /// After the statements: notices that the caller has withdrawn or suspended, of which no statement is kept.
-    #[prost(message, repeated, tag = "5")]
-    pub marks: ::prost::alloc::vec::Vec<RegisterMark>,
-}
-/// What remains at a holder of a withdrawal or a suspension: its word, not a proof.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RegisterMark {
-    /// The notice, 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub notice: ::prost::alloc::vec::Vec<u8>,
-    /// Where the statement stands in the caller's register.
-    #[prost(uint64, tag = "2")]
-    pub index: u64,
-    /// Its D, 32 bytes.
-    #[prost(bytes = "vec", tag = "3")]
-    pub digest: ::prost::alloc::vec::Vec<u8>,
-    /// True: withdrawn, the content is destroyed here. False: suspended.
-    #[prost(bool, tag = "4")]
-    pub withdrawn: bool,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum DeliveryKind {
-    Unspecified = 0,
-    /// A statement, or slots of it that were not shown before.
-    Disclose = 1,
-    /// A retract statement.
-    Retract = 2,
-    /// A photo or other attachment is ready.
-    Blob = 3,
-    /// Nothing: fills the place of what a restored member no longer knows.
-    Empty = 4,
-}
-impl DeliveryKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "DELIVERY_KIND_UNSPECIFIED",
-            Self::Disclose => "DELIVERY_KIND_DISCLOSE",
-            Self::Retract => "DELIVERY_KIND_RETRACT",
-            Self::Blob => "DELIVERY_KIND_BLOB",
-            Self::Empty => "DELIVERY_KIND_EMPTY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "DELIVERY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "DELIVERY_KIND_DISCLOSE" => Some(Self::Disclose),
-            "DELIVERY_KIND_RETRACT" => Some(Self::Retract),
-            "DELIVERY_KIND_BLOB" => Some(Self::Blob),
-            "DELIVERY_KIND_EMPTY" => Some(Self::Empty),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-#[cfg(feature = "services")]
-pub mod peer_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Served by every node to its accepted peers over mutual TLS.
-    #[derive(Debug, Clone)]
-    pub struct PeerServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl<T> PeerServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> PeerServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            PeerServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// The caller's view of this member's register and of what is addressed to the caller, from two exclusive
-        /// cursors. The stream stays open and continues with each append; a batch without entries is a heartbeat.
-        pub async fn sync(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SyncRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::SyncResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/eads.v1.PeerService/Sync");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("eads.v1.PeerService", "Sync"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Receipts for statements of this member. Repeating one is harmless.
-        pub async fn post_receipts(
-            &mut self,
-            request: impl tonic::IntoRequest<super::PostReceiptsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PostReceiptsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/PostReceipts",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("eads.v1.PeerService", "PostReceipts"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// A hit/no-hit question about what this member holds of its own.
-        pub async fn query(
-            &mut self,
-            request: impl tonic::IntoRequest<super::QueryRequest>,
-        ) -> std::result::Result<tonic::Response<super::QueryResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/Query",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("eads.v1.PeerService", "Query"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// A photo that a delivery of kind blob announced, from any byte on.
-        pub async fn fetch_blob(
-            &mut self,
-            request: impl tonic::IntoRequest<super::FetchBlobRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::FetchBlobResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/FetchBlob",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("eads.v1.PeerService", "FetchBlob"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
-        /// may follow, each with the teller's own cosignature.
-        pub async fn exchange_checkpoints(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ExchangeCheckpointsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExchangeCheckpointsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/ExchangeCheckpoints",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("eads.v1.PeerService", "ExchangeCheckpoints"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
-        /// its tail.
-        pub async fn get_held(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetHeldRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetHeldResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/GetHeld",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("eads.v1.PeerService", "GetHeld"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
-        pub async fn return_register(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ReturnRegisterRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ReturnRegisterResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/eads.v1.PeerService/ReturnRegister",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("eads.v1.PeerService", "ReturnRegister"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-#[cfg(feature = "services")]
-pub mod peer_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with PeerServiceServer.
-    #[async_trait]
-    pub trait PeerService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Sync method.
-        type SyncStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::SyncResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// The caller's view of this member's register and of what is addressed to the caller, from two exclusive
-        /// cursors. The stream stays open and continues with each append; a batch without entries is a heartbeat.
-        async fn sync(
-            &self,
-            request: tonic::Request<super::SyncRequest>,
-        ) -> std::result::Result<tonic::Response<Self::SyncStream>, tonic::Status>;
-        /// Receipts for statements of this member. Repeating one is harmless.
-        async fn post_receipts(
-            &self,
-            request: tonic::Request<super::PostReceiptsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PostReceiptsResponse>,
-            tonic::Status,
-        >;
-        /// A hit/no-hit question about what this member holds of its own.
-        async fn query(
-            &self,
-            request: tonic::Request<super::QueryRequest>,
-        ) -> std::result::Result<tonic::Response<super::QueryResponse>, tonic::Status>;
-        /// Server streaming response type for the FetchBlob method.
-        type FetchBlobStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::FetchBlobResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// A photo that a delivery of kind blob announced, from any byte on.
-        async fn fetch_blob(
-            &self,
-            request: tonic::Request<super::FetchBlobRequest>,
-        ) -> std::result::Result<tonic::Response<Self::FetchBlobStream>, tonic::Status>;
-        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
-        /// may follow, each with the teller's own cosignature.
-        async fn exchange_checkpoints(
-            &self,
-            request: tonic::Request<super::ExchangeCheckpointsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExchangeCheckpointsResponse>,
-            tonic::Status,
-        >;
-        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
-        /// its tail.
-        async fn get_held(
-            &self,
-            request: tonic::Request<super::GetHeldRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetHeldResponse>, tonic::Status>;
-        /// Server streaming response type for the ReturnRegister method.
-        type ReturnRegisterStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::ReturnRegisterResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
-        async fn return_register(
-            &self,
-            request: tonic::Request<super::ReturnRegisterRequest>,
-        ) -> std::result::Result<
-            tonic::Response<Self::ReturnRegisterStream>,
-            tonic::Status,
-        >;
-    }
-    /// Served by every node to its accepted peers over mutual TLS.
-    #[derive(Debug)]
-    pub struct PeerServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> PeerServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for PeerServiceServer<T>
-    where
-        T: PeerService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/eads.v1.PeerService/Sync" => {
-                    #[allow(non_camel_case_types)]
-                    struct SyncSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::ServerStreamingService<super::SyncRequest>
-                    for SyncSvc<T> {
-                        type Response = super::SyncResponse;
-                        type ResponseStream = T::SyncStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::SyncRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::sync(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = SyncSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/PostReceipts" => {
-                    #[allow(non_camel_case_types)]
-                    struct PostReceiptsSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::UnaryService<super::PostReceiptsRequest>
-                    for PostReceiptsSvc<T> {
-                        type Response = super::PostReceiptsResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::PostReceiptsRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::post_receipts(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = PostReceiptsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/Query" => {
-                    #[allow(non_camel_case_types)]
-                    struct QuerySvc<T: PeerService>(pub Arc<T>);
-                    impl<T: PeerService> tonic::server::UnaryService<super::QueryRequest>
-                    for QuerySvc<T> {
-                        type Response = super::QueryResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::QueryRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::query(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = QuerySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/FetchBlob" => {
-                    #[allow(non_camel_case_types)]
-                    struct FetchBlobSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::ServerStreamingService<super::FetchBlobRequest>
-                    for FetchBlobSvc<T> {
-                        type Response = super::FetchBlobResponse;
-                        type ResponseStream = T::FetchBlobStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::FetchBlobRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::fetch_blob(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = FetchBlobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/ExchangeCheckpoints" => {
-                    #[allow(non_camel_case_types)]
-                    struct ExchangeCheckpointsSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::UnaryService<super::ExchangeCheckpointsRequest>
-                    for ExchangeCheckpointsSvc<T> {
-                        type Response = super::ExchangeCheckpointsResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ExchangeCheckpointsRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::exchange_checkpoints(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ExchangeCheckpointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/GetHeld" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetHeldSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::UnaryService<super::GetHeldRequest>
-                    for GetHeldSvc<T> {
-                        type Response = super::GetHeldResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetHeldRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::get_held(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetHeldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/eads.v1.PeerService/ReturnRegister" => {
-                    #[allow(non_camel_case_types)]
-                    struct ReturnRegisterSvc<T: PeerService>(pub Arc<T>);
-                    impl<
-                        T: PeerService,
-                    > tonic::server::ServerStreamingService<super::ReturnRegisterRequest>
-                    for ReturnRegisterSvc<T> {
-                        type Response = super::ReturnRegisterResponse;
-                        type ResponseStream = T::ReturnRegisterStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ReturnRegisterRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as PeerService>::return_register(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ReturnRegisterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for PeerServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "eads.v1.PeerService";
-    impl<T> tonic::server::NamedService for PeerServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5779,6 +4745,1040 @@ pub mod audit_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "eads.v1.AuditService";
     impl<T> tonic::server::NamedService for AuditServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncRequest {
+    /// Protocol version that the caller speaks; 1.
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    /// The register that the cursors belong to, 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub register: ::prost::alloc::vec::Vec<u8>,
+    /// Leaves that the caller holds: it wants index `register_cursor` next.
+    #[prost(uint64, tag = "3")]
+    pub register_cursor: u64,
+    /// The last delivery that the caller holds, plus one.
+    #[prost(uint64, tag = "4")]
+    pub delivery_cursor: u64,
+    /// The caller reads `packed`. Without it nothing is packed.
+    #[prost(bool, tag = "5")]
+    pub accept_packed: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncResponse {
+    /// Withdrawals, suspensions and retractions that the caller does not hold yet: apply before anything else.
+    #[prost(message, repeated, tag = "1")]
+    pub urgent: ::prost::alloc::vec::Vec<Delivery>,
+    /// The signed checkpoint that the inclusion proofs of `urgent` lead to; empty without `urgent`.
+    #[prost(bytes = "vec", tag = "2")]
+    pub urgent_checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// Index of the first leaf of this batch; equals the caller's register cursor.
+    #[prost(uint64, tag = "3")]
+    pub first_index: u64,
+    /// Leaves, 32 bytes each.
+    #[prost(bytes = "vec", tag = "4")]
+    pub leaves: ::prost::alloc::vec::Vec<u8>,
+    /// The signed checkpoint (C2SP tlog-checkpoint) at first_index + number of leaves.
+    #[prost(bytes = "vec", tag = "5")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// RFC 9162 consistency proof from first_index to the checkpoint's size, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub consistency: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Deliveries in order, all of indexes below the checkpoint's size.
+    #[prost(message, repeated, tag = "7")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+    /// This member's clock, Unix seconds: for measuring skew, never for order.
+    #[prost(int64, tag = "8")]
+    pub clock: i64,
+    /// More follows at once: the reader is not caught up yet, and fetches no photos meanwhile.
+    #[prost(bool, tag = "9")]
+    pub more: bool,
+    /// On thin lines: a whole SyncResponse as zlib data (RFC 1950), of at most 4 MiB unpacked and itself not packed.
+    /// Nothing else is set then.
+    #[prost(bytes = "vec", tag = "10")]
+    pub packed: ::prost::alloc::vec::Vec<u8>,
+}
+/// One entry of the caller's delivery log.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Delivery {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(enumeration = "DeliveryKind", tag = "2")]
+    pub kind: i32,
+    /// Where the statement stands in the register.
+    #[prost(uint64, tag = "3")]
+    pub index: u64,
+    /// Absent where the content is gone at the origin.
+    #[prost(message, optional, tag = "4")]
+    pub disclosure: ::core::option::Option<Disclosure>,
+    /// RFC 9162 inclusion proof, only among `urgent`.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub inclusion: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The origin itself no longer has the content: nothing to hold, nothing to receipt.
+    #[prost(bool, tag = "6")]
+    pub purged: bool,
+    /// Of kind blob: the slot whose photos can be fetched now. A disclosure with that slot came before.
+    #[prost(uint32, tag = "7")]
+    pub slot: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PostReceiptsRequest {
+    /// Parts as signed, in the order signed.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// One Ed25519 signature over all parts.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PostReceiptsResponse {
+    /// How many were new; the rest were held already.
+    #[prost(uint32, tag = "1")]
+    pub recorded: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryRequest {
+    /// Protocol version that the caller speaks; 1.
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    /// 16 random bytes, the same for every peer asked; a repeat is answered with the stored outcome.
+    #[prost(bytes = "vec", tag = "2")]
+    pub request_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub query: ::core::option::Option<Query>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub request_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    pub hits: ::prost::alloc::vec::Vec<Hit>,
+    /// More matched than are listed.
+    #[prost(bool, tag = "3")]
+    pub truncated: bool,
+    /// The answering member's latest signed checkpoint.
+    #[prost(bytes = "vec", tag = "4")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// When it was answered, Unix seconds of the answering member.
+    #[prost(int64, tag = "5")]
+    pub answered_at: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBlobRequest {
+    /// D of the statement that names the blob, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// The slot that names it.
+    #[prost(uint32, tag = "2")]
+    pub slot: u32,
+    /// Which of the slot's blobs, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// Bytes that the caller holds already.
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+    /// The most bytes wanted now, 0 is all of them: a small window lets what is urgent pass between two calls.
+    #[prost(uint32, tag = "5")]
+    pub window: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBlobResponse {
+    /// At most 16 KiB of plaintext, in order. The stream ends with the blob, or with the window.
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldCheckpoint {
+    #[prost(string, tag = "1")]
+    pub member: ::prost::alloc::string::String,
+    /// A C2SP tlog-checkpoint with the signature of `member` and any cosignatures.
+    #[prost(bytes = "vec", tag = "2")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExchangeCheckpointsRequest {
+    /// At most one a member.
+    #[prost(message, repeated, tag = "1")]
+    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExchangeCheckpointsResponse {
+    /// At most one a member.
+    #[prost(message, repeated, tag = "1")]
+    pub held: ::prost::alloc::vec::Vec<HeldCheckpoint>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHeldRequest {
+    /// The caller's register, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub register: ::prost::alloc::vec::Vec<u8>,
+    /// The caller has lost receipts: every one is owed to it anew.
+    #[prost(bool, tag = "2")]
+    pub receipts_again: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHeldResponse {
+    /// Leaves of the caller's register that are held here.
+    #[prost(uint64, tag = "1")]
+    pub register_cursor: u64,
+    /// The last delivery of the caller that is held here, plus one.
+    #[prost(uint64, tag = "2")]
+    pub delivery_cursor: u64,
+    /// The caller's own signed checkpoint at register_cursor; empty at 0.
+    #[prost(bytes = "vec", tag = "3")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnRegisterRequest {
+    /// The caller's register, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub register: ::prost::alloc::vec::Vec<u8>,
+    /// The first index wanted.
+    #[prost(uint64, tag = "2")]
+    pub first_index: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReturnRegisterResponse {
+    /// Index of the first leaf of this batch.
+    #[prost(uint64, tag = "1")]
+    pub first_index: u64,
+    /// Leaves, 32 bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    pub leaves: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's own signed checkpoint to which all leaves lead; in the last batch of leaves only.
+    #[prost(bytes = "vec", tag = "3")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// After the leaves, by their indexes: the caller's own statements that are still held here, as far as they were
+    /// shown; `sequence` is 0.
+    #[prost(message, repeated, tag = "4")]
+    pub statements: ::prost::alloc::vec::Vec<Delivery>,
+    /// After the statements: notices that the caller has withdrawn or suspended, of which no statement is kept.
+    #[prost(message, repeated, tag = "5")]
+    pub marks: ::prost::alloc::vec::Vec<RegisterMark>,
+}
+/// What remains at a holder of a withdrawal or a suspension: its word, not a proof.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterMark {
+    /// The notice, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub notice: ::prost::alloc::vec::Vec<u8>,
+    /// Where the statement stands in the caller's register.
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
+    /// Its D, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// True: withdrawn, the content is destroyed here. False: suspended.
+    #[prost(bool, tag = "4")]
+    pub withdrawn: bool,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeliveryKind {
+    Unspecified = 0,
+    /// A statement, or slots of it that were not shown before.
+    Disclose = 1,
+    /// A retract statement.
+    Retract = 2,
+    /// A photo or other attachment is ready.
+    Blob = 3,
+    /// Nothing: fills the place of what a restored member no longer knows.
+    Empty = 4,
+}
+impl DeliveryKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELIVERY_KIND_UNSPECIFIED",
+            Self::Disclose => "DELIVERY_KIND_DISCLOSE",
+            Self::Retract => "DELIVERY_KIND_RETRACT",
+            Self::Blob => "DELIVERY_KIND_BLOB",
+            Self::Empty => "DELIVERY_KIND_EMPTY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELIVERY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELIVERY_KIND_DISCLOSE" => Some(Self::Disclose),
+            "DELIVERY_KIND_RETRACT" => Some(Self::Retract),
+            "DELIVERY_KIND_BLOB" => Some(Self::Blob),
+            "DELIVERY_KIND_EMPTY" => Some(Self::Empty),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "services")]
+pub mod peer_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by every node to its accepted peers over mutual TLS.
+    #[derive(Debug, Clone)]
+    pub struct PeerServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PeerServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PeerServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PeerServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The caller's view of this member's register and of what is addressed to the caller, from two exclusive
+        /// cursors. The stream stays open and continues with each append; a batch without entries is a heartbeat.
+        pub async fn sync(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SyncResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/eads.v1.PeerService/Sync");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("eads.v1.PeerService", "Sync"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Receipts for statements of this member. Repeating one is harmless.
+        pub async fn post_receipts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PostReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PostReceiptsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/PostReceipts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "PostReceipts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A hit/no-hit question about what this member holds of its own.
+        pub async fn query(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QueryRequest>,
+        ) -> std::result::Result<tonic::Response<super::QueryResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/Query",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("eads.v1.PeerService", "Query"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A photo that a delivery of kind blob announced, from any byte on.
+        pub async fn fetch_blob(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchBlobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::FetchBlobResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/FetchBlob",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "FetchBlob"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
+        /// may follow, each with the teller's own cosignature.
+        pub async fn exchange_checkpoints(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExchangeCheckpointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExchangeCheckpointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/ExchangeCheckpoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "ExchangeCheckpoints"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
+        /// its tail.
+        pub async fn get_held(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHeldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHeldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/GetHeld",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "GetHeld"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
+        pub async fn return_register(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReturnRegisterResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeerService/ReturnRegister",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeerService", "ReturnRegister"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "services")]
+pub mod peer_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PeerServiceServer.
+    #[async_trait]
+    pub trait PeerService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Sync method.
+        type SyncStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SyncResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The caller's view of this member's register and of what is addressed to the caller, from two exclusive
+        /// cursors. The stream stays open and continues with each append; a batch without entries is a heartbeat.
+        async fn sync(
+            &self,
+            request: tonic::Request<super::SyncRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SyncStream>, tonic::Status>;
+        /// Receipts for statements of this member. Repeating one is harmless.
+        async fn post_receipts(
+            &self,
+            request: tonic::Request<super::PostReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PostReceiptsResponse>,
+            tonic::Status,
+        >;
+        /// A hit/no-hit question about what this member holds of its own.
+        async fn query(
+            &self,
+            request: tonic::Request<super::QueryRequest>,
+        ) -> std::result::Result<tonic::Response<super::QueryResponse>, tonic::Status>;
+        /// Server streaming response type for the FetchBlob method.
+        type FetchBlobStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::FetchBlobResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A photo that a delivery of kind blob announced, from any byte on.
+        async fn fetch_blob(
+            &self,
+            request: tonic::Request<super::FetchBlobRequest>,
+        ) -> std::result::Result<tonic::Response<Self::FetchBlobStream>, tonic::Status>;
+        /// Both sides tell each other the latest checkpoints that they verified, of each other and of members that both
+        /// may follow, each with the teller's own cosignature.
+        async fn exchange_checkpoints(
+            &self,
+            request: tonic::Request<super::ExchangeCheckpointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExchangeCheckpointsResponse>,
+            tonic::Status,
+        >;
+        /// What this member holds of the caller's own register and deliveries: how a restored member learns that it lost
+        /// its tail.
+        async fn get_held(
+            &self,
+            request: tonic::Request<super::GetHeldRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetHeldResponse>, tonic::Status>;
+        /// Server streaming response type for the ReturnRegister method.
+        type ReturnRegisterStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReturnRegisterResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Gives the caller its own leaves back, and those of its own statements that this member holds.
+        async fn return_register(
+            &self,
+            request: tonic::Request<super::ReturnRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReturnRegisterStream>,
+            tonic::Status,
+        >;
+    }
+    /// Served by every node to its accepted peers over mutual TLS.
+    #[derive(Debug)]
+    pub struct PeerServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PeerServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PeerServiceServer<T>
+    where
+        T: PeerService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/eads.v1.PeerService/Sync" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::SyncRequest>
+                    for SyncSvc<T> {
+                        type Response = super::SyncResponse;
+                        type ResponseStream = T::SyncStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::sync(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/PostReceipts" => {
+                    #[allow(non_camel_case_types)]
+                    struct PostReceiptsSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::PostReceiptsRequest>
+                    for PostReceiptsSvc<T> {
+                        type Response = super::PostReceiptsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PostReceiptsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::post_receipts(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PostReceiptsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/Query" => {
+                    #[allow(non_camel_case_types)]
+                    struct QuerySvc<T: PeerService>(pub Arc<T>);
+                    impl<T: PeerService> tonic::server::UnaryService<super::QueryRequest>
+                    for QuerySvc<T> {
+                        type Response = super::QueryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::QueryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::query(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = QuerySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/FetchBlob" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchBlobSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::FetchBlobRequest>
+                    for FetchBlobSvc<T> {
+                        type Response = super::FetchBlobResponse;
+                        type ResponseStream = T::FetchBlobStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FetchBlobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::fetch_blob(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchBlobSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/ExchangeCheckpoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExchangeCheckpointsSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::ExchangeCheckpointsRequest>
+                    for ExchangeCheckpointsSvc<T> {
+                        type Response = super::ExchangeCheckpointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExchangeCheckpointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::exchange_checkpoints(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExchangeCheckpointsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/GetHeld" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHeldSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::GetHeldRequest>
+                    for GetHeldSvc<T> {
+                        type Response = super::GetHeldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHeldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::get_held(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHeldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeerService/ReturnRegister" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnRegisterSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::ReturnRegisterRequest>
+                    for ReturnRegisterSvc<T> {
+                        type Response = super::ReturnRegisterResponse;
+                        type ResponseStream = T::ReturnRegisterStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnRegisterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::return_register(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnRegisterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PeerServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "eads.v1.PeerService";
+    impl<T> tonic::server::NamedService for PeerServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

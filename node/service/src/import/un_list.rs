@@ -1,7 +1,7 @@
 //! The consolidated list of the United Nations Security Council, read as a stream.
 //!
 //! Promises: every `INDIVIDUAL` and `ENTITY` of the file comes out once, as an entry or as a rejection with its
-//! line and reason; a file that is not the list, is cut off, or is dangerous ([`xml`]) is an error, and what came
+//! line and reason; a file that is not the list, is cut off, or is dangerous (`xml`) is an error, and what came
 //! out before the error must then not be used, for it is not the whole list. It does not fetch the file and
 //! does not know what was imported before: an unchanged entry has an unchanged [`content_digest`].
 

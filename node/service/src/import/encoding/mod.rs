@@ -1,7 +1,7 @@
 //! From the bytes of a file to UTF-8, whatever its encoding is, chunk by chunk.
 //!
 //! Promises: an encoding is taken from its name, from a byte order mark, or from the text itself where that leaves
-//! no doubt ([`detect`]); otherwise the file is refused ([`Undecided`]) before a byte outside ASCII is read. ASCII
+//! no doubt (`detect`); otherwise the file is refused ([`Undecided`]) before a byte outside ASCII is read. ASCII
 //! means the same in all of them, so that a file without any other byte is never in doubt. How the file is cut into
 //! chunks makes no difference. Memory: [`SAMPLE_BYTES`] and a chunk.
 //!
