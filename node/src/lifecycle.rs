@@ -1,6 +1,6 @@
 //! A node from its directory to a clean end: open everything, serve, follow the peers, drain.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eads_domain::clock::Clock;
@@ -69,6 +69,7 @@ pub struct Running {
     listeners: Listeners,
     entropy: Arc<dyn Entropy>,
     target: Target,
+    control: Option<Control>,
     upkeep: Upkeep,
 }
 
@@ -132,8 +133,9 @@ pub async fn open(
         settings: config.peers.tls(),
     };
     let upkeep = Upkeep::new(config.store.compact_above_bytes());
+    let control = control(&config.dir);
     tokio::spawn(keep(peer_identity, operator_identity, config.dir));
-    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target, upkeep })
+    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target, control, upkeep })
 }
 
 /// Opens the directory of `config` for maintenance while no node runs on it.
@@ -157,22 +159,28 @@ impl Running {
     pub async fn run(self, stop: CancellationToken) -> Result<(), LifecycleError> {
         let workers = tokio::spawn(eads_service::sync::run(self.node.clone(), stop.clone()));
         let upkeep = tokio::spawn(self.upkeep.run(self.target.clone(), stop.clone()));
-        let control = tokio::spawn(control(self.target, stop.clone()));
+        let control = self.control.map(|control| tokio::spawn(control.serve(self.target, stop.clone())));
         let served = serve(self.node, self.entropy, self.listeners, stop.clone()).await;
         stop.cancel();
         // A worker that panicked has said so in the log already.
         let _ = workers.await;
-        let _ = control.await;
+        if let Some(control) = control {
+            let _ = control.await;
+        }
         let _ = upkeep.await;
         served.map_err(|error| LifecycleError::new(&error))
     }
 }
 
-/// Serves local control until `stop`. A node without it can do everything but be maintained while it runs.
-async fn control(target: Target, stop: CancellationToken) {
-    match Control::listen(&target.dir) {
-        Ok(control) => control.serve(target, stop).await,
-        Err(refusal) => tracing::warn!(code = refusal.code, "no local control: {}", refusal.text),
+/// Local control, which listens before anybody can have seen the node serve. A node without it can do everything but be
+/// maintained while it runs.
+fn control(dir: &Path) -> Option<Control> {
+    match Control::listen(dir) {
+        Ok(control) => Some(control),
+        Err(refusal) => {
+            tracing::warn!(code = refusal.code, "no local control: {}", refusal.text);
+            None
+        }
     }
 }
 
