@@ -10,6 +10,7 @@ use eads_domain::record::Record;
 use eads_domain::slot::{Fields, SearchKeys};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_search::{Entry, EntryId, Index};
+use eads_store::port::Area;
 use eads_store::vault::Sealed;
 
 use crate::area;
@@ -18,7 +19,7 @@ use crate::node::Node;
 use crate::notices::split;
 use crate::pages::Pages;
 use crate::rows::{self, HeldDecision, HeldNotice, Life, OwnNotice};
-use crate::stored::StoredStatement;
+use crate::stored::{ShownFields, StoredStatement};
 
 const EXERCISE: u32 = 1 << 16;
 
@@ -102,7 +103,7 @@ impl Indexes {
 }
 
 fn unreadable() -> ServiceError {
-    ServiceError::internal("ROW_UNREADABLE", "the key of a record cannot be read")
+    ServiceError::internal("ROW_UNREADABLE", "the key of a row cannot be read")
 }
 
 impl Node {
@@ -111,48 +112,91 @@ impl Node {
         self.indexes.counts()
     }
 
-    /// Fills the indexes from the store.
+    /// Fills the indexes from the store. Contents are read in the order in which they lie there, not in that of their
+    /// notices: with a million of them the view does not fit into memory.
     pub(crate) async fn fill_indexes(&self) -> Result<(), ServiceError> {
-        for area in [area::OWN_NOTICE, area::HELD_NOTICE, area::RECORD] {
-            let mut pages = Pages::of(&*self.store, area);
-            while let Some(page) = pages.next().await? {
-                for (key, value) in &page {
-                    if area == area::OWN_NOTICE {
-                        self.index_own(NoticeId::try_from(key.as_slice())?, rows::parse(value)?).await?;
-                    } else if area == area::HELD_NOTICE {
-                        let (origin, notice) = split(key)?;
-                        self.index_held(origin, notice, rows::parse(value)?).await?;
-                    } else if let Some(Sealed::Plain { bytes, .. }) = self.vault.open_row(area, key, value).await? {
-                        let id = key.as_slice().try_into().map_err(|_| unreadable())?;
-                        self.indexes.record(id, &Record::parse(&bytes)?);
-                    }
+        let own = self.own_contents().await?;
+        let mut pages = Pages::of(&*self.store, area::OWN_CONTENT);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let Some(notice) = area::trailing_number(key).and_then(|index| found(&own, index)) else { continue };
+                if let Some(content) = self.content_of(area::OWN_CONTENT, key, value).await? {
+                    self.indexes.own_notice(notice, &Searchable::of(&content));
+                }
+            }
+        }
+        let held = self.held_contents().await?;
+        let mut pages = Pages::of(&*self.store, area::HELD_CONTENT);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let (origin, index) = numbered(key)?;
+                let Some(notice) = held.get(&origin).and_then(|held| found(held, index)) else { continue };
+                if let Some(content) = self.content_of(area::HELD_CONTENT, key, value).await? {
+                    self.indexes.held_notice(origin, notice, &Searchable::of(&content));
+                }
+            }
+        }
+        let mut pages = Pages::of(&*self.store, area::RECORD);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                if let Some(Sealed::Plain { bytes, .. }) = self.vault.open_row(area::RECORD, key, value).await? {
+                    let id = key.as_slice().try_into().map_err(|_| unreadable())?;
+                    self.indexes.record(id, &Record::parse(&bytes)?);
                 }
             }
         }
         Ok(())
     }
 
-    async fn index_own(&self, notice: NoticeId, head: OwnNotice) -> Result<(), ServiceError> {
-        if !matches!(head.life, Life::Issued | Life::Suspended) {
-            return Ok(());
+    /// Which statements of the own register say what is to be found, in their order.
+    async fn own_contents(&self) -> Result<Vec<(u64, NoticeId)>, ServiceError> {
+        let mut contents = Vec::new();
+        let mut pages = Pages::of(&*self.store, area::OWN_NOTICE);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let head: OwnNotice = rows::parse(value)?;
+                if matches!(head.life, Life::Issued | Life::Suspended) {
+                    contents.push((head.content_index, NoticeId::try_from(key.as_slice())?));
+                }
+            }
         }
-        let row = self.vault.get(area::OWN_CONTENT, &area::index(head.content_index)).await?;
-        if let Some(Sealed::Plain { bytes, .. }) = row {
-            let content = StoredStatement::parse(&bytes)?.content()?;
-            self.indexes.own_notice(notice, &Searchable::of(&content));
-        }
-        Ok(())
+        contents.sort_unstable();
+        Ok(contents)
     }
 
-    async fn index_held(&self, origin: MemberId, notice: NoticeId, head: HeldNotice) -> Result<(), ServiceError> {
-        if head.decision == HeldDecision::Quarantined {
-            return Ok(());
+    /// The same of every peer's register.
+    async fn held_contents(&self) -> Result<BTreeMap<MemberId, Vec<(u64, NoticeId)>>, ServiceError> {
+        let mut contents: BTreeMap<MemberId, Vec<(u64, NoticeId)>> = BTreeMap::new();
+        let mut pages = Pages::of(&*self.store, area::HELD_NOTICE);
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let (origin, notice) = split(key)?;
+                let head: HeldNotice = rows::parse(value)?;
+                if head.decision != HeldDecision::Quarantined {
+                    contents.entry(origin).or_default().push((head.content_index, notice));
+                }
+            }
         }
-        let row = self.vault.get(area::HELD_CONTENT, &area::member_number(origin, head.content_index)).await?;
-        if let Some(Sealed::Plain { bytes, .. }) = row {
-            let content = StoredStatement::parse(&bytes)?.content()?;
-            self.indexes.held_notice(origin, notice, &Searchable::of(&content));
-        }
-        Ok(())
+        contents.values_mut().for_each(|of_one| of_one.sort_unstable());
+        Ok(contents)
     }
+
+    /// What a sealed row says, unless its key was destroyed.
+    async fn content_of(&self, area: Area, key: &[u8], value: &[u8]) -> Result<Option<ShownFields>, ServiceError> {
+        match self.vault.open_row(area, key, value).await? {
+            Some(Sealed::Plain { bytes, .. }) => Ok(Some(StoredStatement::parse(&bytes)?.content()?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn found(contents: &[(u64, NoticeId)], index: u64) -> Option<NoticeId> {
+    let at = contents.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+    contents.get(at).map(|(_, notice)| *notice)
+}
+
+/// `member ‖ index`
+fn numbered(key: &[u8]) -> Result<(MemberId, u64), ServiceError> {
+    let origin = key.first_chunk::<2>().and_then(|bytes| MemberId::from_bytes(*bytes).ok());
+    origin.zip(area::trailing_number(key)).ok_or_else(unreadable)
 }
