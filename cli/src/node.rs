@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use eads_proto::v1::audit_service_client::AuditServiceClient;
+use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
@@ -80,6 +81,11 @@ impl Node {
     /// Notices and drafts.
     pub(crate) fn notices(&self) -> NoticeServiceClient<Channel> {
         NoticeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// The life of drafts and notices between two officers.
+    pub(crate) fn life(&self) -> LifeServiceClient<Channel> {
+        LifeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// National records.

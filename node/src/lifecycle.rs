@@ -85,6 +85,7 @@ pub async fn open(
     entropy: Arc<dyn Entropy>,
     limits: Limits,
 ) -> Result<Running, LifecycleError> {
+    let limits = Limits { emergency_seconds: config.notices.emergency_seconds(limits.emergency_seconds), ..limits };
     let Files { identity, blobs, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
     let directory = NodePeers::new();
     let registry = ConnectionRegistry::new();

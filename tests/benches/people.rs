@@ -68,6 +68,7 @@ nationalities = ["ID"]
 documents = [{{ type = "passport", number = "{passport}", country = "ID" }}]
 height-cm = 171
 warrants = [{{ country = "ID", charge = "fraud by an online scheme", penalty = "up to 6 years", reference = "{number}/17" }}]
+penalty = {{ maximum-months = 72 }}
 offences = ["online-scam"]
 summary = "Invented for a measurement; belongs to nobody."
 "#,

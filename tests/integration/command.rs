@@ -60,6 +60,39 @@ fn from_nothing_to_a_notice_that_is_published_and_withdrawn() {
 }
 
 #[test]
+fn the_life_of_a_notice_is_typed_from_its_first_words_to_its_review() {
+    let home = Home::new();
+    home.init("ID");
+    let _node = home.run("ID");
+    let officer = |name: &str, arguments: &[&str]| home.eads("ID", name, arguments);
+    let unfit = home.write("unfit.toml", &red("typing").replace("maximum-months = 72", "maximum-months = 7"));
+    let file = home.write("red.toml", &red("typing"));
+    let held = json(&officer("issuer", &["notice", "draft", &unfit, "--hold"]));
+    assert_eq!(held["state"], "draft");
+    let draft = held["draft_id"].as_str().unwrap();
+    assert_eq!(code(&officer("issuer", &["notice", "submit", draft])), (5, "RED_BELOW_THRESHOLD".to_owned()));
+    json(&officer("issuer", &["notice", "draft", &file, "--replace", draft]));
+    let give_back = ["notice", "return", draft, "--reason", "incomplete", "--text", "Which court?"];
+    assert_eq!(json(&officer("approver", &give_back))["state"], "returned");
+    let shown = json(&officer("issuer", &["notice", "draft-show", draft]));
+    assert_eq!(shown["returned"]["text"], "Which court?");
+    assert_eq!(json(&officer("issuer", &["notice", "submit", draft]))["state"], "submitted");
+    let alone = json(&officer("issuer", &["notice", "issue", draft, "--emergency", "Boards a flight now."]));
+    let confirmation = alone[0]["done"]["confirmation_draft_id"].as_str().unwrap();
+    let reference = held["reference"].as_str().unwrap();
+    let page = json(&officer("officer", &["notice", "show", reference]));
+    assert_eq!((&page["caution"], &page["marks"][0]), (&"emergency-unapproved".into(), &"emergency".into()));
+    assert_eq!(json(&officer("issuer", &["notice", "confirm", reference]))["draft_id"], confirmation);
+    json(&officer("approver", &["notice", "approve", confirmation]));
+    json(&officer("issuer", &["notice", "issue", confirmation]));
+    assert_eq!(json(&officer("officer", &["notice", "show", reference]))["marks"], serde_json::json!([]));
+    assert_eq!(json(&officer("officer", &["notice", "due", "--within", "30d"])), serde_json::json!([]));
+    assert_eq!(json(&officer("officer", &["notice", "due", "--within", "1830"]))[0]["reference"], reference);
+    let extend = json(&officer("issuer", &["notice", "extend", reference, "--valid-days", "3000"]));
+    assert_eq!(extend["action"], "amend");
+}
+
+#[test]
 fn what_an_officer_may_not_do_or_cannot_find_is_told_apart_by_the_exit_status() {
     let home = Home::new();
     home.init("ID");

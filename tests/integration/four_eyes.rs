@@ -61,6 +61,7 @@ async fn who_drafted_it_cannot_approve_it() {
         values: eads_tests::content::values(&eads_tests::content::content(&red("alone"))),
         audience: Vec::new(),
         not_after: id.now().plus_seconds(86_400).as_unix(),
+        ..v1::CreateDraftRequest::default()
     };
     let draft = both.notices().create_draft(request).await.unwrap().into_inner();
     assert_eq!(code(&both.approve(&draft.draft_id).await.unwrap_err()), "APPROVAL_BY_DRAFTER");
@@ -101,4 +102,31 @@ async fn a_draft_on_a_notice_that_has_ended_is_thrown_away() {
     id.withdraw(&reference).await;
     let request = v1::GetDraftRequest { draft_id: waiting.draft_id };
     assert_eq!(refused(id.operator("issuer").notices().get_draft(request).await), "DRAFT_UNKNOWN");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_notice_about_a_person_is_issued_by_one_officer_whatever_its_kind() {
+    let house = House::new();
+    let id = house.member("ID").await;
+    let person = |kind: &str, more: &str| {
+        format!(
+            "kind = \"{kind}\"\nsubject = \"person\"\nhandling = [\"H1\"]\ngrading = \"B2\"\n\
+             legal-basis = [\"national-law\"]\nfamily-name = \"{kind}family\"\ngiven-names = \"{kind}given\"\n\
+             birth-date = 1984-07-19\nsex = \"F\"\n{more}"
+        )
+    };
+    let listed = "un-listing = { reference = \"QDi.000\" }\n";
+    let drafts = [
+        red("alone"),
+        person("blue", ""),
+        person("green", ""),
+        person("yellow", "event-date = 2026-02-01\n"),
+        person("orange", ""),
+        person("un", listed),
+    ];
+    for draft in drafts {
+        let drafted = id.draft(&draft, &[]).await.unwrap();
+        assert_eq!(refused(id.issue_draft(&drafted.draft_id).await), "APPROVAL_MISSING", "{draft}");
+    }
+    assert!(id.listed("own").await.is_empty());
 }

@@ -17,6 +17,7 @@ mod identity;
 mod import_million;
 mod imports;
 mod life;
+mod notice_life;
 mod outbound;
 mod photos;
 mod programs;

@@ -29,6 +29,7 @@ documents = [{{ type = "passport", number = "{number}", country = "ID" }}]
 phones = ["+62 800 {tag}"]
 height-cm = 171
 warrants = [{{ country = "ID", charge = "{tag}charge", penalty = "up to 6 years", reference = "{tag}/17" }}]
+penalty = {{ maximum-months = 72 }}
 offences = ["online-scam"]
 summary = "{tag}summary."
 "#,
@@ -63,6 +64,7 @@ number = "{number}"
 country = "TH"
 document-reason = "stolen"
 event-date = 2026-03-01
+report = "RPT/2026/18"
 "#
     )
 }

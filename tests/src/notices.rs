@@ -71,6 +71,7 @@ impl Member {
             values,
             audience: audience.iter().map(|member| member.id.to_string()).collect(),
             not_after,
+            ..v1::CreateDraftRequest::default()
         };
         Ok(self.operator("issuer").notices().create_draft(request).await?.into_inner())
     }

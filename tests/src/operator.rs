@@ -9,6 +9,7 @@ use eads_domain::id::{Hash, NoticeId};
 use eads_domain::slot::{SLOTS, SlotNumber};
 use eads_proto::v1;
 use eads_proto::v1::audit_service_client::AuditServiceClient;
+use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
@@ -79,6 +80,11 @@ impl Operator {
         NoticeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
+    /// The life of drafts and notices between two officers.
+    pub fn life(&self) -> LifeServiceClient<Channel> {
+        LifeServiceClient::new(self.channel.clone())
+    }
+
     /// National records.
     pub fn records(&self) -> RecordServiceClient<Channel> {
         RecordServiceClient::new(self.channel.clone())
@@ -121,14 +127,33 @@ impl Operator {
         self.approve_with(draft_id, Approval::sign(&message, &self.key, self.certificate.clone())).await
     }
 
+    /// Approves a draft that is marked for legal review, with the outcome.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn approve_reviewed(&self, draft_id: &str, outcome: &str) -> Result<(), Status> {
+        let message = self.approval_message(draft_id).await?;
+        let approval = Approval::sign(&message, &self.key, self.certificate.clone());
+        self.hand_in(draft_id, approval, outcome).await
+    }
+
     /// Hands in an approval, whatever it signs.
     ///
     /// # Errors
     /// What the node answers.
     pub async fn approve_with(&self, draft_id: &str, approval: Approval) -> Result<(), Status> {
+        self.hand_in(draft_id, approval, "").await
+    }
+
+    async fn hand_in(&self, draft_id: &str, approval: Approval, legal_review: &str) -> Result<(), Status> {
         let Approval { signature, certificate } = approval;
         let request =
-            v1::ApproveDraftRequest { draft_id: draft_id.to_owned(), signature: signature.to_vec(), certificate };
+            v1::ApproveDraftRequest {
+                draft_id: draft_id.to_owned(),
+                signature: signature.to_vec(),
+                certificate,
+                legal_review: legal_review.to_owned(),
+            };
         self.notices().approve_draft(request).await.map(drop)
     }
 }

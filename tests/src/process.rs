@@ -58,6 +58,7 @@ impl Officers {
             values: values(&content(draft)),
             audience: audience.iter().map(|member| (*member).to_owned()).collect(),
             not_after,
+            ..v1::CreateDraftRequest::default()
         };
         self.publish(request).await.map(|issued| issued.reference)
     }

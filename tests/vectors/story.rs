@@ -34,7 +34,8 @@ const DRAFT: &str = r#"{
     "birth-date": "1990-05", "sex": "M", "nationalities": ["ID", "XXA"],
     "documents": [{ "type": "passport", "number": "X0000001", "country": "ID" }],
     "height-cm": 172, "summary": "Invented for test vectors.", "offences": ["online-scam"],
-    "warrants": [{ "country": "ID", "charge": "Online fraud", "penalty": "up to 6 years", "reference": "W-1/2027" }]
+    "warrants": [{ "country": "ID", "charge": "Online fraud", "penalty": "up to 6 years", "reference": "W-1/2027" }],
+    "penalty": { "maximum-months": 72 }
 }"#;
 
 /// The bytes behind the anchor's detail, in the form of an audit head: u64 sequence ‖ chain hash.

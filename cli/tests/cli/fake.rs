@@ -200,9 +200,11 @@ impl NoticeService for Services {
     type ListNoticesStream = Items<proto::ListNoticesResponse>;
 
     async fn create_draft(&self, request: Request<proto::CreateDraftRequest>) -> Answer<proto::CreateDraftResponse> {
-        self.script().created.push(request.into_inner());
+        let message = request.into_inner();
+        self.script().created.push(message.clone());
         let (draft_id, reference) = ("00112233445566778899aabbccddeeff".to_owned(), "ID-2026-7K3QX9-5".to_owned());
-        Ok(Response::new(proto::CreateDraftResponse { draft_id, reference }))
+        let state = if message.hold { "draft" } else { "submitted" }.to_owned();
+        Ok(Response::new(proto::CreateDraftResponse { draft_id, reference, not_after: message.not_after, state }))
     }
 
     async fn list_drafts(&self, _: Request<proto::ListDraftsRequest>) -> Answer<Self::ListDraftsStream> {

@@ -218,7 +218,7 @@ fn draft() -> proto::GetDraftResponse {
             ..Default::default()
         }),
         notice: content.notice().as_bytes().to_vec(),
-        schema: 1,
+        schema: eads_domain::slot::SCHEMA.into(),
         openings: SlotNumber::all().filter(|slot| *slot != SlotNumber::APPROVALS).map(opening).collect(),
     }
 }

@@ -13,6 +13,7 @@ pub mod disclosure;
 pub mod encode;
 pub mod entropy;
 pub mod id;
+pub mod life;
 pub mod operator;
 pub mod query;
 pub mod receipt;

@@ -82,6 +82,8 @@ pub const HELD_BLOBS: Area = Area::new(53, 1, "held-blobs");
 pub const BLOB_WANTED: Area = Area::new(54, 1, "blob-wanted");
 /// Where a peer stands in the own register, as its last sync file said: member.
 pub const PEER_POSITION: Area = Area::new(60, 1, "peer-position");
+/// Own notices that one officer issued in an emergency: when the second officer's time is over ‖ notice.
+pub const EMERGENCY: Area = Area::new(80, 1, "emergency");
 
 /// Keys in [`META`].
 pub mod meta {
@@ -128,6 +130,11 @@ pub fn member_digest(member: MemberId, digest: Hash) -> Vec<u8> {
 /// `not_after ‖ member ‖ notice`; times before 1970 do not occur in notices.
 pub fn expiry(not_after: i64, member: MemberId, notice: NoticeId) -> Vec<u8> {
     [not_after.max(0).to_be_bytes().as_slice(), member.as_bytes(), notice.as_bytes()].concat()
+}
+
+/// `time ‖ notice`
+pub fn time_notice(time: i64, notice: NoticeId) -> Vec<u8> {
+    [time.max(0).to_be_bytes().as_slice(), notice.as_bytes()].concat()
 }
 
 /// `time ‖ blob`; there are no uploads from before 1970.

@@ -35,6 +35,12 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("ApproveDraft", &[Approver]),
     ("DiscardDraft", &[Issuer, Approver]),
     ("IssueDraft", &[Issuer, Approver]),
+    ("SubmitDraft", &[Issuer]),
+    ("ReturnDraft", &[Approver]),
+    ("IssueInEmergency", &[Issuer]),
+    ("ConfirmEmergency", &[Issuer]),
+    ("ExtendNotice", &[Issuer]),
+    ("ListDue", &[Officer, Issuer, Approver]),
     ("SuspendNotice", &[Issuer, Approver]),
     ("ListNotices", &[Officer, Issuer, Approver]),
     ("GetNotice", &[Officer, Issuer, Approver]),
@@ -132,4 +138,22 @@ pub fn authorise(operator: &Operator, method: &str) -> Result<(), ServiceError> 
     }
     let names: Vec<&str> = allowed.iter().map(|role| role.as_str()).collect();
     Err(ServiceError::denied("ROLE_REQUIRED", format!("{method} needs one of the roles: {}", names.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use eads_domain::life::{DraftAct, NoticeAct};
+
+    use super::*;
+
+    #[test]
+    fn the_roles_of_a_notices_life_are_those_of_its_tables() {
+        let roles = |method: &str| METHODS.iter().find(|(name, _)| *name == method).map(|(_, roles)| *roles);
+        for act in DraftAct::ALL {
+            assert_eq!(roles(act.method()), Some(act.roles()), "{act}");
+        }
+        for act in NoticeAct::ALL {
+            assert_eq!(act.method().and_then(roles).unwrap_or_default(), act.roles(), "{act}");
+        }
+    }
 }

@@ -47,6 +47,8 @@ pub struct Limits {
     pub mark_margin_seconds: i64,
     /// The longest validity that a notice may have, seconds.
     pub longest_validity_seconds: i64,
+    /// How long what one officer issued in an emergency stays in force without a second officer, seconds.
+    pub emergency_seconds: i64,
     /// How long an uploaded photograph waits for a draft that names it, seconds.
     pub loose_blob_seconds: i64,
     /// First and longest pause after a photograph that a peer served wrongly, seconds; doubled in between.
@@ -78,6 +80,7 @@ impl Default for Limits {
             clock_tolerance_seconds: 300,
             mark_margin_seconds: 400 * 86_400,
             longest_validity_seconds: 10 * 366 * 86_400,
+            emergency_seconds: 24 * 3600,
             loose_blob_seconds: 86_400,
             blob_retry_seconds: (60, 6 * 3600),
             audit_query_days: 365,

@@ -79,18 +79,16 @@ impl TryFrom<String> for Key {
     }
 }
 
-/// Where an own notice is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Life {
-    /// Issued and in force.
-    Issued,
-    /// Not to be acted on.
-    Suspended,
-    /// Ended by its owner.
-    Withdrawn,
-    /// Ended by its end of validity.
-    Expired,
+pub use eads_domain::life::Life;
+
+/// What is still owed for a notice that one officer issued in an emergency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emergency {
+    /// Until when a second officer has to have approved it; then it is suspended.
+    pub until: Timestamp,
+    /// Who issued it; empty where that is no longer known.
+    pub officer: String,
 }
 
 /// Head of an own notice.
@@ -128,6 +126,9 @@ pub struct OwnNotice {
     /// The statement that ended it may be destroyed: everybody who owed a receipt has given it.
     #[serde(default)]
     pub settled: bool,
+    /// There until a second officer has approved what one issued in an emergency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
 }
 
 /// One version of an own notice.

@@ -66,7 +66,7 @@ impl Node {
         let intent = self.audit.intent(self.entry(call, "GetStatus")).await?;
         let outcome = self.look().await;
         self.audit.close(intent, &outcome).await?;
-        let (peers, unrecovered, recalled) = outcome?;
+        let (peers, unrecovered, recalled, reminders) = outcome?;
         let (notices_in_force, held_notices, records) = self.counts();
         Ok(NodeStatus {
             register_size: self.register.size(),
@@ -79,11 +79,11 @@ impl Node {
             unrecovered,
             recalled,
             clock: self.clock.now(),
-            alarms: self.alarms.list(),
+            alarms: self.alarms.list().into_iter().chain(reminders).collect(),
         })
     }
 
-    async fn look(&self) -> Result<(Vec<PeerView>, (u64, Vec<u64>), Vec<Recalled>), ServiceError> {
+    async fn look(&self) -> Result<(Vec<PeerView>, (u64, Vec<u64>), Vec<Recalled>, Vec<String>), ServiceError> {
         let mut recalled = Vec::new();
         for (notice, mut one) in self.recalled().await? {
             // Known by now, where its content came back later than the word that it ended.
@@ -92,7 +92,25 @@ impl Node {
             }
             recalled.push(one);
         }
-        Ok((self.peer_views().await?, self.unrecovered().await?, recalled))
+        Ok((self.peer_views().await?, self.unrecovered().await?, recalled, self.reminders().await?))
+    }
+
+    /// What officers have to come to by a date.
+    async fn reminders(&self) -> Result<Vec<String>, ServiceError> {
+        let mut reminders = Vec::new();
+        let due = self.due_count().await?;
+        if due.soon > 0 {
+            reminders.push(format!(
+                "REVIEW_DUE: {} own notices come up for review within 30 days, {} of them within 7",
+                due.soon, due.at_once
+            ));
+        }
+        if let (waiting, Some(first)) = self.emergencies().await? {
+            reminders.push(format!(
+                "EMERGENCY_UNCONFIRMED: {waiting} notices issued in an emergency wait for a second officer, the first until {first}"
+            ));
+        }
+        Ok(reminders)
     }
 
     /// Walks every register anew: leaves against the signed root, and every statement that is held against its

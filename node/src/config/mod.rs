@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod listeners;
 mod log;
+mod notices;
 mod store;
 mod template;
 
@@ -22,6 +23,7 @@ pub use error::ConfigError;
 pub use limits::LimitsConfig;
 pub use listeners::{Advertised, OperatorsConfig, PeersConfig};
 pub use log::{LogConfig, LogFilter, LogFormat};
+pub use notices::NoticesConfig;
 pub use store::StoreConfig;
 
 pub(crate) use template::Template;
@@ -47,6 +49,9 @@ pub struct Config {
     /// Bounds of both listeners.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// The life of own notices.
+    #[serde(default)]
+    pub notices: NoticesConfig,
     /// How the disk is used.
     #[serde(default)]
     pub store: StoreConfig,

@@ -53,6 +53,10 @@ allow_x25519 = false
 # keepalive_timeout_seconds = 30
 # drain_timeout_seconds = 10
 
+[notices]
+# How long a notice that one officer issued in an emergency stays in force until a second officer has approved it.
+# emergency_hours = 24
+
 [store]
 # Below this much free space only withdrawals, suspensions, purges and the like are still written.
 # reserve_mib = 256

@@ -48,6 +48,10 @@ fn what_is_not_understood_is_refused_with_the_reason() {
         ("[log]", "[log]\ncolour = true", "unknown field `colour`"),
         ("[limits]", "[limits]\nconnection = 1", "unknown field `connection`"),
         ("[limits]", "[limits]\nhandshakes = 0", "limits.handshakes must be 1 to 10000"),
+        ("[notices]", "[notices]\nemergency_hours = 0", "notices.emergency_hours must be 1 to 72"),
+        ("[notices]", "[notices]\nemergency_hours = 73", "notices.emergency_hours must be 1 to 72"),
+        // Four eyes are not configured.
+        ("[notices]", "[notices]\nfour_eyes = false", "unknown field `four_eyes`"),
         ("[store]", "[store]\nreserve_mib = 63", "store.reserve_mib must be 64 to 1048576"),
         ("[store]", "[store]\nreserve = 256", "unknown field `reserve`"),
         ("member = \"MY\"", "member = \"my\"", "two capital letters"),

@@ -523,9 +523,15 @@ pub struct CreateDraftRequest {
     /// Members addressed; empty means none but this node.
     #[prost(string, repeated, tag = "4")]
     pub audience: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// End of validity, Unix seconds.
+    /// End of validity, Unix seconds; 0 is the usual one of the kind, or for an amendment the present one.
     #[prost(int64, tag = "5")]
     pub not_after: i64,
+    /// Not for a second officer yet: it may be incomplete, and is handed on by SubmitDraft.
+    #[prost(bool, tag = "6")]
+    pub hold: bool,
+    /// The draft in whose place this one is written, of the same act and notice; empty for a new one.
+    #[prost(string, tag = "7")]
+    pub replace: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateDraftResponse {
@@ -533,6 +539,12 @@ pub struct CreateDraftResponse {
     pub draft_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub reference: ::prost::alloc::string::String,
+    /// As it will be signed, Unix seconds.
+    #[prost(int64, tag = "3")]
+    pub not_after: i64,
+    /// As in DraftSummary.
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDraftsRequest {
@@ -574,6 +586,31 @@ pub struct DraftSummary {
     /// Unix seconds.
     #[prost(int64, tag = "11")]
     pub created_at: i64,
+    /// "draft", "submitted", "approved", "returned".
+    #[prost(string, tag = "12")]
+    pub state: ::prost::alloc::string::String,
+    /// Why it was given back last; absent once approved.
+    #[prost(message, optional, tag = "13")]
+    pub returned: ::core::option::Option<ReturnedDraft>,
+    /// Marked for legal review: an approval states its outcome.
+    #[prost(bool, tag = "14")]
+    pub legal_review: bool,
+    /// Why it was an emergency, where this is its late approval.
+    #[prost(string, tag = "15")]
+    pub emergency_reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnedDraft {
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// A code as in ReturnDraftRequest.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "4")]
+    pub at: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDraftRequest {
@@ -603,6 +640,9 @@ pub struct ApproveDraftRequest {
     /// The approver's certificate, DER; the same that authenticates this call.
     #[prost(bytes = "vec", tag = "3")]
     pub certificate: ::prost::alloc::vec::Vec<u8>,
+    /// Outcome of the legal review of a draft that is marked for one: "not-predominant" or "predominant".
+    #[prost(string, tag = "4")]
+    pub legal_review: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApproveDraftResponse {}
@@ -697,6 +737,9 @@ pub struct NoticeSummary {
     pub title: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "12")]
     pub audience: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What its owner marks it with: "emergency" (not yet approved by a second officer), "legal-review".
+    #[prost(string, repeated, tag = "13")]
+    pub marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetNoticeRequest {
@@ -4745,6 +4788,774 @@ pub mod audit_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "eads.v1.AuditService";
     impl<T> tonic::server::NamedService for AuditServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitDraftRequest {
+    #[prost(string, tag = "1")]
+    pub draft_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitDraftResponse {
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<DraftSummary>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnDraftRequest {
+    #[prost(string, tag = "1")]
+    pub draft_id: ::prost::alloc::string::String,
+    /// "incomplete", "incorrect", "legal-basis", "disproportionate", "audience", "duplicate", "political", "protection"
+    /// or "other".
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// What has to be changed; never empty.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnDraftResponse {
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<DraftSummary>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssueInEmergencyRequest {
+    #[prost(string, tag = "1")]
+    pub draft_id: ::prost::alloc::string::String,
+    /// Why it could not wait; stays with this member.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssueInEmergencyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub issued: ::core::option::Option<IssueDraftResponse>,
+    /// Until when a second officer has to have approved it, Unix seconds.
+    #[prost(int64, tag = "2")]
+    pub until: i64,
+    /// The draft that the second officer approves; empty if it could not be made: then ConfirmEmergency makes it.
+    #[prost(string, tag = "3")]
+    pub confirmation_draft_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmEmergencyRequest {
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmEmergencyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<DraftSummary>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtendNoticeRequest {
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// The new end of validity, Unix seconds; later than the present one.
+    #[prost(int64, tag = "2")]
+    pub not_after: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtendNoticeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<DraftSummary>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDueRequest {
+    #[prost(uint32, tag = "1")]
+    pub within_days: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDueResponse {
+    #[prost(message, optional, tag = "1")]
+    pub notice: ::core::option::Option<NoticeSummary>,
+}
+/// Generated client implementations.
+#[cfg(feature = "services")]
+pub mod life_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct LifeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> LifeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LifeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LifeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Hands a draft that was held back or given back to the second officer; everything wrong with it is told at once.
+        pub async fn submit_draft(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubmitDraftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitDraftResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/SubmitDraft",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "SubmitDraft"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The second officer gives a draft back with a reason.
+        pub async fn return_draft(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnDraftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnDraftResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/ReturnDraft",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "ReturnDraft"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// One officer publishes a first version that could not wait. It is marked so for every addressee, and suspended by
+        /// the node if no second officer approves it in time.
+        pub async fn issue_in_emergency(
+            &mut self,
+            request: impl tonic::IntoRequest<super::IssueInEmergencyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::IssueInEmergencyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/IssueInEmergency",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "IssueInEmergency"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The draft of the late approval of an emergency; approved and issued as any amendment.
+        pub async fn confirm_emergency(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmEmergencyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmEmergencyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/ConfirmEmergency",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "ConfirmEmergency"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A draft of an amendment that changes the end of validity alone.
+        pub async fn extend_notice(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExtendNoticeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendNoticeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/ExtendNotice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "ExtendNotice"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Own notices that come up for review, the first to end first.
+        pub async fn list_due(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListDueResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.LifeService/ListDue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.LifeService", "ListDue"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "services")]
+pub mod life_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LifeServiceServer.
+    #[async_trait]
+    pub trait LifeService: std::marker::Send + std::marker::Sync + 'static {
+        /// Hands a draft that was held back or given back to the second officer; everything wrong with it is told at once.
+        async fn submit_draft(
+            &self,
+            request: tonic::Request<super::SubmitDraftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitDraftResponse>,
+            tonic::Status,
+        >;
+        /// The second officer gives a draft back with a reason.
+        async fn return_draft(
+            &self,
+            request: tonic::Request<super::ReturnDraftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnDraftResponse>,
+            tonic::Status,
+        >;
+        /// One officer publishes a first version that could not wait. It is marked so for every addressee, and suspended by
+        /// the node if no second officer approves it in time.
+        async fn issue_in_emergency(
+            &self,
+            request: tonic::Request<super::IssueInEmergencyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::IssueInEmergencyResponse>,
+            tonic::Status,
+        >;
+        /// The draft of the late approval of an emergency; approved and issued as any amendment.
+        async fn confirm_emergency(
+            &self,
+            request: tonic::Request<super::ConfirmEmergencyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmEmergencyResponse>,
+            tonic::Status,
+        >;
+        /// A draft of an amendment that changes the end of validity alone.
+        async fn extend_notice(
+            &self,
+            request: tonic::Request<super::ExtendNoticeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendNoticeResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ListDue method.
+        type ListDueStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListDueResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Own notices that come up for review, the first to end first.
+        async fn list_due(
+            &self,
+            request: tonic::Request<super::ListDueRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ListDueStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct LifeServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LifeServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LifeServiceServer<T>
+    where
+        T: LifeService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/eads.v1.LifeService/SubmitDraft" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubmitDraftSvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::UnaryService<super::SubmitDraftRequest>
+                    for SubmitDraftSvc<T> {
+                        type Response = super::SubmitDraftResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SubmitDraftRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::submit_draft(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubmitDraftSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.LifeService/ReturnDraft" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnDraftSvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::UnaryService<super::ReturnDraftRequest>
+                    for ReturnDraftSvc<T> {
+                        type Response = super::ReturnDraftResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnDraftRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::return_draft(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnDraftSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.LifeService/IssueInEmergency" => {
+                    #[allow(non_camel_case_types)]
+                    struct IssueInEmergencySvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::UnaryService<super::IssueInEmergencyRequest>
+                    for IssueInEmergencySvc<T> {
+                        type Response = super::IssueInEmergencyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::IssueInEmergencyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::issue_in_emergency(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = IssueInEmergencySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.LifeService/ConfirmEmergency" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmEmergencySvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::UnaryService<super::ConfirmEmergencyRequest>
+                    for ConfirmEmergencySvc<T> {
+                        type Response = super::ConfirmEmergencyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmEmergencyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::confirm_emergency(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmEmergencySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.LifeService/ExtendNotice" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExtendNoticeSvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::UnaryService<super::ExtendNoticeRequest>
+                    for ExtendNoticeSvc<T> {
+                        type Response = super::ExtendNoticeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExtendNoticeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::extend_notice(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExtendNoticeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.LifeService/ListDue" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDueSvc<T: LifeService>(pub Arc<T>);
+                    impl<
+                        T: LifeService,
+                    > tonic::server::ServerStreamingService<super::ListDueRequest>
+                    for ListDueSvc<T> {
+                        type Response = super::ListDueResponse;
+                        type ResponseStream = T::ListDueStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifeService>::list_due(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDueSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LifeServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "eads.v1.LifeService";
+    impl<T> tonic::server::NamedService for LifeServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

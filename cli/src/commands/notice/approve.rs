@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Issue each draft as soon as it is approved; the profile then needs the role issuer too.
     #[arg(long)]
     issue: bool,
+    /// Outcome of the legal review, for drafts that are marked for one: not-predominant, or predominant, which forbids it.
+    #[arg(long, value_name = "OUTCOME", value_parser = ["not-predominant", "predominant"])]
+    legal_review: Option<String>,
     /// Do not ask. Nobody is asked where standard input is no terminal.
     #[arg(long)]
     yes: bool,
@@ -51,7 +54,7 @@ impl Options {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let profile = context.profile()?;
         let node = context.node_of(&profile).await?;
-        let drafts = self.selection.resolve(&node, |draft| draft.approver.is_empty()).await?;
+        let drafts = self.selection.resolve(&node, |draft| draft.approver.is_empty() && !matches!(draft.state.as_str(), "draft" | "returned")).await?;
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut examined = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -114,6 +117,7 @@ impl Options {
             draft_id: draft.draft.draft_id.clone(),
             signature: approval.signature.to_vec(),
             certificate: approval.certificate,
+            legal_review: self.legal_review.clone().unwrap_or_default(),
         });
         node::answer(node.notices().approve_draft(request)).await?;
         let issued = match self.issue {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use eads_domain::code::Coded as _;
-use eads_domain::id::MemberId;
+use eads_domain::id::{DraftId, MemberId};
 use eads_domain::reference::Reference;
 use eads_domain::slot::{Content, ContentError, FieldInput, Scalar, SlotNumber};
 use eads_domain::statement::Action;
@@ -32,15 +32,17 @@ pub(crate) struct DraftOptions {
     /// Members that it is addressed to, with commas between them, or `all`; without it the notice stays here.
     #[arg(long, value_name = "MEMBERS")]
     to: Option<Audience>,
-    /// How long it is valid; behind that it is unusable everywhere, even offline.
+    /// How long it is valid; behind that it is unusable everywhere, even offline [default: the usual of its kind].
     #[arg(long, value_name = "DAYS")]
-    valid_days: NonZeroU32,
+    valid_days: Option<NonZeroU32>,
     /// An exercise: signed into the notice, and kept out of screening, statistics and gateways.
     #[arg(long)]
     exercise: bool,
     /// A photograph, JPEG or PNG of at most 2 MiB; may be repeated, up to 8.
     #[arg(long, value_name = "FILE")]
     photo: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// `eads notice amend`
@@ -59,9 +61,22 @@ pub(crate) struct AmendOptions {
     /// A photograph, JPEG or PNG of at most 2 MiB; may be repeated, up to 8.
     #[arg(long, value_name = "FILE")]
     photo: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Keeps the photographs that the notice has, before those that are added.
     #[arg(long)]
     keep_photos: bool,
+}
+
+/// Where a draft goes.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Writes it in the place of this draft, which was held back or returned; photographs are handed in anew.
+    #[arg(long, value_name = "DRAFT")]
+    replace: Option<DraftId>,
+    /// Holds it back: it may be incomplete, and waits for `eads notice submit`.
+    #[arg(long)]
+    hold: bool,
 }
 
 /// What was drafted, in JSON.
@@ -70,6 +85,8 @@ pub(super) struct DraftedView {
     draft_id: String,
     reference: String,
     action: &'static str,
+    /// "draft" where it is held back, or "submitted".
+    state: String,
     audience: Vec<String>,
     not_after: String,
 }
@@ -80,7 +97,7 @@ impl DraftOptions {
         if self.exercise {
             fields.insert("exercise".to_owned(), FieldInput::Flag(true));
         }
-        let mut content = content(fields, Action::Issue).map_err(|error| error.about(self.file.display()))?;
+        let mut content = content(fields, Action::Issue, &self.place).map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
         add_photos(&mut content, Vec::new(), &self.photo, &node).await?;
         let request = proto::CreateDraftRequest {
@@ -88,7 +105,9 @@ impl DraftOptions {
             reference: String::new(),
             values: values(&content),
             audience: members(self.to.as_ref(), &node).await?,
-            not_after: days_from_now(self.valid_days, context),
+            not_after: self.valid_days.map_or(0, |days| days_from_now(days, context)),
+            hold: self.place.hold,
+            replace: self.place.replaced(),
         };
         create(request, "issue", &node, context).await
     }
@@ -97,7 +116,8 @@ impl DraftOptions {
 impl AmendOptions {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let mut content =
-            content(read_fields(&self.file)?, Action::Amend).map_err(|error| error.about(self.file.display()))?;
+            content(read_fields(&self.file)?, Action::Amend, &self.place)
+                .map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
         let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
         let found = node::answer(node.notices().get_notice(request)).await?;
@@ -114,6 +134,8 @@ impl AmendOptions {
             values: values(&content),
             audience,
             not_after: self.valid_days.map_or(before.not_after, |days| days_from_now(days, context)),
+            hold: self.place.hold,
+            replace: self.place.replaced(),
         };
         create(request, "amend", &node, context).await
     }
@@ -126,9 +148,16 @@ pub(super) async fn create(
     node: &Node,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let (audience, not_after) = (draft.audience.clone(), moment(draft.not_after));
+    let audience = draft.audience.clone();
     let created = node::answer(node.notices().create_draft(node.request(draft))).await?;
-    let view = DraftedView { draft_id: created.draft_id, reference: created.reference, action, audience, not_after };
+    let view = DraftedView {
+        draft_id: created.draft_id,
+        reference: created.reference,
+        action,
+        state: created.state,
+        audience,
+        not_after: moment(created.not_after),
+    };
     context.out.emit(&view, |page| view.show(page))?;
     Ok(Exit::Done)
 }
@@ -142,6 +171,11 @@ impl DraftedView {
         page.field("addressed to", &to);
         page.field("valid until", &self.not_after);
         page.gap();
+        if self.state == "draft" {
+            page.line("It is held back. When it is complete, hand it to a second officer:");
+            page.line(&format!("  eads notice submit {}", self.draft_id));
+            return;
+        }
         page.line("Nothing is published yet. A second officer, with the role approver, checks and approves it:");
         page.line(&format!("  eads notice approve {}", self.draft_id));
     }
@@ -174,9 +208,12 @@ fn read_fields(file: &Path) -> Result<BTreeMap<String, FieldInput>, CliError> {
     })
 }
 
-/// A content that may go to a second officer.
-fn content(fields: BTreeMap<String, FieldInput>, action: Action) -> Result<Content, CliError> {
+/// A content that may go to a second officer; one that is held back may be incomplete.
+fn content(fields: BTreeMap<String, FieldInput>, action: Action, place: &Place) -> Result<Content, CliError> {
     let content = Content::from_fields(fields).map_err(|errors| refused(&errors))?;
+    if place.hold {
+        return Ok(content);
+    }
     content.check_draft(action).map_err(|errors| refused(&errors))?;
     Ok(content)
 }
@@ -187,12 +224,25 @@ pub(super) fn refused(errors: &[ContentError]) -> CliError {
     let text = match errors {
         [single] => single.to_string(),
         several => {
-            let lines: Vec<_> = several.iter().map(|error| format!("{}: {error}", error.code())).collect();
+            let line = |error: &ContentError| match error.hint() {
+                Some(hint) => format!("{}: {error} ({hint})", error.code()),
+                None => format!("{}: {error}", error.code()),
+            };
+            let lines: Vec<_> = several.iter().map(line).collect();
             format!("{} things are wrong\n{}", several.len(), lines.join("\n"))
         }
     };
-    CliError::new(code, Exit::BadInput, text)
-        .with_hint("what each field takes is shown by `eads notice template KIND SUBJECT`")
+    let hint = match errors {
+        [single] => single.hint(),
+        _ => None,
+    };
+    CliError::new(code, Exit::BadInput, text).with_hint(hint.unwrap_or("what each field takes is shown by `eads notice template KIND SUBJECT`"))
+}
+
+impl Place {
+    fn replaced(&self) -> String {
+        self.replace.map(|draft| draft.to_string()).unwrap_or_default()
+    }
 }
 
 /// What a draft carries: everything but what the node sets.
@@ -219,6 +269,6 @@ pub(super) async fn members(to: Option<&Audience>, node: &Node) -> Result<Vec<St
     }
 }
 
-fn days_from_now(days: NonZeroU32, context: &Context) -> i64 {
+pub(super) fn days_from_now(days: NonZeroU32, context: &Context) -> i64 {
     context.now().plus_seconds(i64::from(days.get()) * DAY_SECONDS).as_unix()
 }

@@ -182,6 +182,9 @@ impl NoticePage {
                     Tone::Bad,
                 );
             }
+            Some("emergency-unapproved") => {
+                page.toned("EMERGENCY: not yet approved by a second officer; ask its owner before acting", Tone::Bad);
+            }
             Some("register-forked") => {
                 let owner = &self.notice.owner;
                 page.toned(&format!("THE REGISTER OF {owner} HAS FORKED: do not rely on this notice"), Tone::Bad);

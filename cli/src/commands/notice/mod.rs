@@ -3,9 +3,11 @@
 mod approve;
 mod draft;
 mod drafts;
+mod due;
 mod examine;
 mod import;
 mod issue;
+mod life;
 mod list;
 mod photo;
 mod picture;
@@ -33,12 +35,20 @@ pub(crate) enum Options {
     DraftShow(drafts::ShowOptions),
     /// Approves drafts: checks and signs with the key of the profile; the second of four eyes.
     Approve(approve::Options),
+    /// Hands a draft that was held back or returned to the second officer.
+    Submit(life::SubmitOptions),
+    /// Gives a draft back to who drafted it, with a reason.
+    Return(life::ReturnOptions),
     /// Throws a draft away.
     Discard(drafts::DiscardOptions),
     /// Signs approved drafts into the register and delivers them.
     Issue(issue::Options),
     /// Makes a draft that replaces the content of a notice in force.
     Amend(draft::AmendOptions),
+    /// Makes a draft that says the same for longer.
+    Extend(life::ExtendOptions),
+    /// Shows or makes the draft of the late approval of a notice that was issued in an emergency.
+    Confirm(life::ConfirmOptions),
     /// Suspends a notice at once: nobody may act on it until it is resumed.
     Suspend(state::SuspendOptions),
     /// Makes a draft that puts a suspended notice into force again.
@@ -47,6 +57,8 @@ pub(crate) enum Options {
     Withdraw(state::StateOptions),
     /// Lists notices, own and held.
     List(list::ListOptions),
+    /// Lists own notices that come up for review.
+    Due(due::Options),
     /// Shows a notice with the fields that this node was shown.
     Show(list::ShowOptions),
     /// Shows per peer who holds a notice, and who has not purged it yet and since when.
@@ -63,6 +75,11 @@ impl Options {
             Self::Drafts(options) => options.run(context).await,
             Self::DraftShow(options) => options.run(context).await,
             Self::Approve(options) => options.run(context).await,
+            Self::Submit(options) => options.run(context).await,
+            Self::Return(options) => options.run(context).await,
+            Self::Extend(options) => options.run(context).await,
+            Self::Confirm(options) => options.run(context).await,
+            Self::Due(options) => options.run(context).await,
             Self::Discard(options) => options.run(context).await,
             Self::Issue(options) => options.run(context).await,
             Self::Amend(options) => options.run(context).await,

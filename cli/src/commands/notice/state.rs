@@ -85,6 +85,7 @@ impl StateOptions {
             values,
             audience: summary.audience,
             not_after: summary.not_after,
+            ..proto::CreateDraftRequest::default()
         };
         draft::create(request, change.as_str(), &node, context).await
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use eads_domain::slot::{Part, Scalar, Shape, SlotNumber, SlotSpec, SlotTable};
+use eads_domain::slot::{CHECKS, Part, Scalar, Shape, SlotNumber, SlotSpec, SlotTable};
 use eads_domain::subject::{NoticeKind, SubjectType};
 
 use crate::context::Context;
@@ -45,12 +45,30 @@ pub(super) fn template(table: &SlotTable, kind: NoticeKind, subject: SubjectType
          # Lines that begin with # are left out. A field that nobody knows is written {{ unknown = true }}.\n\n\
          kind = \"{kind}\"\nsubject = \"{subject}\"\n"
     );
+    checks(&mut text, table, kind, subject);
     let allowed = |spec: &&SlotSpec| spec.is_allowed_in(kind) && !set_elsewhere(spec);
     let (must, may): (Vec<_>, Vec<_>) =
         table.slots(subject).filter(allowed).partition(|spec| spec.mandatory || spec.is_required_in(kind));
     section(&mut text, "Required", &must, true);
     section(&mut text, "Optional", &may, false);
     text
+}
+
+/// What every notice of this kind has to be able to answer.
+fn checks(text: &mut String, table: &SlotTable, kind: NoticeKind, subject: SubjectType) {
+    let mut about = CHECKS
+        .iter()
+        .filter(|check| check.kinds.contains(&kind) && table.by_name(subject, check.field).is_some())
+        .peekable();
+    if about.peek().is_some() {
+        text.push_str("\n# Checked before a second officer is asked, before it is signed, and by every receiver\n");
+    }
+    for check in about {
+        for line in wrap(&format!("{}, {}: {}; {}", check.code, check.field, check.text, check.hint)) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "# {line}");
+        }
+    }
 }
 
 /// What the draft names at its top, what the node sets, and photographs, which no draft file can hold.

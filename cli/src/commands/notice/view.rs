@@ -23,6 +23,8 @@ pub(super) struct NoticeView {
     pub(super) exercise: bool,
     pub(super) title: String,
     audience: Vec<String>,
+    /// "emergency", "legal-review".
+    marks: Vec<String>,
 }
 
 /// A draft in JSON.
@@ -33,7 +35,7 @@ pub(super) struct DraftView {
     pub(super) action: String,
     pub(super) kind: String,
     pub(super) subject: String,
-    drafter: String,
+    pub(super) drafter: String,
     pub(super) approver: Option<String>,
     audience: Vec<String>,
     not_after: Option<String>,
@@ -41,6 +43,23 @@ pub(super) struct DraftView {
     not_after_unix: i64,
     pub(super) batch: Option<String>,
     created_at: Option<String>,
+    /// "draft", "submitted", "approved", "returned".
+    state: String,
+    /// Why it was given back last.
+    returned: Option<ReturnedView>,
+    /// An approval states the outcome of a legal review.
+    legal_review: bool,
+    /// Why it was an emergency, where this is its late approval.
+    emergency_reason: Option<String>,
+}
+
+/// Why a draft was given back, in JSON.
+#[derive(Debug, Serialize)]
+struct ReturnedView {
+    by: String,
+    reason: String,
+    text: String,
+    at: Option<String>,
 }
 
 impl NoticeView {
@@ -82,10 +101,18 @@ impl NoticeView {
         if self.exercise {
             page.toned("EXERCISE: not a real case", Tone::Caution);
         }
+        if self.marks.iter().any(|mark| mark == "legal-review") {
+            page.toned(
+                "LEGAL REVIEW: may be political, military, religious or racial; a lawyer decides before it is acted on",
+                Tone::Caution,
+            );
+        }
     }
 
     fn titled(&self) -> String {
-        if self.exercise { format!("[exercise] {}", self.title) } else { self.title.clone() }
+        let exercise = if self.exercise { "[exercise] " } else { "" };
+        let marks: String = self.marks.iter().map(|mark| format!("[{mark}] ")).collect();
+        format!("{exercise}{marks}{}", self.title)
     }
 }
 
@@ -109,9 +136,11 @@ impl DraftView {
             "BATCH",
         ]);
         for draft in drafts {
-            let approver = match &draft.approver {
-                Some(name) => (name.clone(), Tone::Good),
-                None => ("none yet".to_owned(), Tone::Caution),
+            let approver = match (&draft.approver, draft.state.as_str()) {
+                (Some(name), _) => (name.clone(), Tone::Good),
+                (None, "returned") => ("returned".to_owned(), Tone::Bad),
+                (None, "draft") => ("held back".to_owned(), Tone::Plain),
+                (None, _) => ("none yet".to_owned(), Tone::Caution),
             };
             grid.row([
                 (draft.draft_id.clone(), Tone::Plain),
@@ -141,6 +170,22 @@ impl DraftView {
         page.field("valid until", &dated(now, self.not_after_unix));
         if let Some(batch) = &self.batch {
             page.field("batch", batch);
+        }
+        if let Some(returned) = &self.returned {
+            let text = format!("{} by {}: {}", returned.reason, returned.by, returned.text);
+            page.toned_field("returned", &text, Tone::Bad);
+        }
+        if self.state == "draft" {
+            page.field("held back", "not yet for a second officer");
+        }
+        if let Some(reason) = &self.emergency_reason {
+            page.toned_field("emergency", reason, Tone::Bad);
+        }
+        if self.legal_review {
+            page.toned(
+                "LEGAL REVIEW: an approval states its outcome with --legal-review",
+                Tone::Caution,
+            );
         }
     }
 }
@@ -177,6 +222,7 @@ impl From<proto::NoticeSummary> for NoticeView {
             exercise: notice.exercise,
             title: notice.title,
             audience: notice.audience,
+            marks: notice.marks,
         }
     }
 }
@@ -196,6 +242,15 @@ impl From<proto::DraftSummary> for DraftView {
             not_after_unix: draft.not_after,
             batch: some(draft.batch),
             created_at: json_time(draft.created_at),
+            state: draft.state,
+            returned: draft.returned.map(|returned| ReturnedView {
+                by: returned.by,
+                reason: returned.reason,
+                text: returned.text,
+                at: json_time(returned.at),
+            }),
+            legal_review: draft.legal_review,
+            emergency_reason: some(draft.emergency_reason),
         }
     }
 }

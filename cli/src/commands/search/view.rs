@@ -196,6 +196,9 @@ fn cautions(hit: &HitView) -> Vec<String> {
         "" => None,
         "register-forked" => Some(format!("THE REGISTER OF {} HAS FORKED: do not rely on this notice", hit.owner)),
         "confirm-with-owner" => Some(format!("CONFIRM WITH {} FIRST: do not act on this copy alone", hit.owner)),
+        "emergency-unapproved" => {
+            Some(format!("EMERGENCY: not yet approved by a second officer; ask {} before acting", hit.owner))
+        }
         "screen-first" => Some("SCREEN FIRST: may be a victim (non-punishment)".to_owned()),
         other => Some(other.to_uppercase()),
     };

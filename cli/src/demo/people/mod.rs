@@ -65,6 +65,7 @@ documents = [{{ type = "passport", number = "{passport}", country = "ID" }}]
 phones = ["{phone}"]
 height-cm = 171
 warrants = [{{ country = "ID", charge = "Online fraud", penalty = "up to 6 years", reference = "DEMO/2026/17" }}]
+penalty = {{ maximum-months = 72 }}
 offences = ["online-scam"]
 {warning}summary = "{summary}"
 "#,
@@ -95,6 +96,7 @@ number = "{number}"
 country = "TH"
 document-reason = "stolen"
 event-date = "2026-03"
+report = "DEMO/2026/18"
 "#
     )
 }

@@ -186,7 +186,11 @@ fn a_reference_belongs_to_its_origin() {
 
 /// Commits to raw bytes in place of one value, as a hostile origin could.
 fn forged(slot: SlotNumber, value: &[u8]) -> &'static str {
-    let committed = committed(RED);
+    forged_in(RED, slot, value)
+}
+
+fn forged_in(draft: &str, slot: SlotNumber, value: &[u8]) -> &'static str {
+    let committed = committed(draft);
     let mut disclosure = committed.disclose(SlotSet::ALL);
     disclosure.openings[slot.index()].value = value.to_vec();
     let commitments = disclosure.all_commitments(&committed.notice()).unwrap();
@@ -210,7 +214,8 @@ fn hostile_values_are_refused_even_if_well_signed() {
     assert_eq!(forged(SlotNumber::KIND, b"\x02black"), "KIND_NOT_FOR_SUBJECT");
     assert_eq!(forged(SlotNumber::KIND, b"\x02crimson"), "NOTICE_KIND_UNKNOWN");
     assert_eq!(forged(SlotNumber::SUBJECT, &[0]), "SUBJECT_TYPE_UNKNOWN");
-    assert_eq!(forged(free, b"\x02hidden"), "FIELD_UNKNOWN");
+    assert_eq!(forged_in(DOCUMENT, free, b"\x02hidden"), "FIELD_UNKNOWN");
+    assert_eq!(forged(free, b"\x02hidden"), "FIELD_TYPE");
     assert_eq!(forged(SlotNumber::REFERENCE, b"\x02id-2026-7k3qx9-5"), "FIELD_FORM");
 }
 

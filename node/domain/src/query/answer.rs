@@ -192,6 +192,8 @@ pub enum Caution {
     ScreenFirst,
     /// The owner's register has forked: its word is not to be relied on before this member's administrators say so.
     RegisterForked,
+    /// One officer issued it in an emergency, and the owner's second officer has not approved it yet.
+    EmergencyUnapproved,
 }
 
 impl Caution {
@@ -201,6 +203,7 @@ impl Caution {
             Self::ConfirmWithOwner => "confirm-with-owner",
             Self::ScreenFirst => "screen-first",
             Self::RegisterForked => "register-forked",
+            Self::EmergencyUnapproved => "emergency-unapproved",
         }
     }
 }
@@ -253,7 +256,8 @@ impl FromStr for Caution {
     type Err = UnknownAnswerCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownAnswerCode> {
-        find(&[Self::ConfirmWithOwner, Self::ScreenFirst, Self::RegisterForked], text, Self::as_str, "caution")
+        let all = [Self::ConfirmWithOwner, Self::ScreenFirst, Self::RegisterForked, Self::EmergencyUnapproved];
+        find(&all, text, Self::as_str, "caution")
     }
 }
 

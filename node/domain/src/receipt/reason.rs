@@ -65,6 +65,8 @@ reasons! {
     ORIGIN_FROZEN = 107, "origin-frozen";
     /// A schema that this version cannot read.
     SCHEMA_UNKNOWN = 108, "schema-unknown";
+    /// It breaks a pre-issue check of its kind.
+    CHECK_FAILED = 109, "check-failed";
     /// Purged because it was withdrawn.
     WITHDRAWN = 200, "withdrawn";
     /// Purged because it was retracted from this receiver.

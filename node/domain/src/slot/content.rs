@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::checks::reads_political;
 use super::rules::set_by_node;
 use super::{ContentError, FieldInput, Fields, SLOTS, Shape, SlotNumber, SlotSet, SlotTable, Stage, check_fields};
 use crate::encode::{Reader, sha256_pae};
@@ -194,6 +195,9 @@ impl Content {
 
     fn check_at(&self, action: Action, stage: Stage) -> Result<(), Vec<ContentError>> {
         let mut errors = check_fields(self, action, stage);
+        if action.describes_subject() && reads_political(self) && !self.is_for_legal_review() {
+            errors.push(ContentError::LegalReviewUnmarked);
+        }
         if self.values.iter().map(Value::encoded_len).sum::<usize>() > Self::MAX_ENCODED {
             errors.push(ContentError::TooLarge { max: Self::MAX_ENCODED });
         }

@@ -1,6 +1,6 @@
 //! Why a content is not one that may be signed or accepted.
 
-use super::{InvalidSlot, SlotNumber};
+use super::{Check, InvalidSlot, SlotNumber};
 use crate::code::{Code, Coded, Fault};
 use crate::subject::{InvalidSubject, NoticeKind, SubjectType};
 use crate::value::{InvalidText, InvalidValue};
@@ -150,18 +150,27 @@ pub enum ContentError {
     /// Suspended or withdrawn for no reason.
     #[error("a suspension or withdrawal states at least one reason")]
     ReasonRequired,
-    /// A wanted person without a warrant.
-    #[error("a red notice names at least one arrest warrant or sentence that is in force")]
-    RedWithoutWarrant,
-    /// A wanted person without a charge.
-    #[error("every warrant of a red notice states its charge")]
-    RedWithoutCharge,
-    /// A wanted person without a penalty.
-    #[error("every warrant of a red notice states the penalty")]
-    RedWithoutPenalty,
+    /// Marked as issued by one officer where two must have acted.
+    #[error("only a first version can be an emergency: whatever follows it takes a second officer")]
+    EmergencyNotFirst,
+    /// A charge that reads as if article 3 of INTERPOL's constitution were concerned, without the mark.
+    #[error("a charge reads as political, military, religious or racial: mark the notice for legal review")]
+    LegalReviewUnmarked,
+    /// A pre-issue check of its kind.
+    #[error("{0}")]
+    Check(&'static Check),
 }
 
 impl ContentError {
+    /// What would mend it, where more can be said than the text says.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Check(check) => Some(check.hint),
+            Self::LegalReviewUnmarked => Some("add \"legal-review\" to reasons: the approver then states the outcome"),
+            _ => None,
+        }
+    }
+
     /// The field that it is about, where it is about one.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
@@ -181,7 +190,8 @@ impl ContentError {
             | Self::Value { field, .. } => Some(field),
             Self::HandlingText => Some("handling"),
             Self::ReasonRequired => Some("reasons"),
-            Self::RedWithoutWarrant | Self::RedWithoutCharge | Self::RedWithoutPenalty => Some("warrants"),
+            Self::EmergencyNotFirst | Self::LegalReviewUnmarked => Some("reasons"),
+            Self::Check(check) => Some(check.field),
             Self::KindNotForSubject { .. } | Self::Subject(_) => Some("kind"),
             Self::UnknownField { .. } | Self::UnknownSlot { .. } | Self::SlotNumber(_) | Self::TooLarge { .. } => None,
         }
@@ -212,9 +222,9 @@ impl Coded for ContentError {
             Self::TooLarge { .. } => Code::new("CONTENT_TOO_LARGE"),
             Self::HandlingText => Code::new("HANDLING_TEXT"),
             Self::ReasonRequired => Code::new("REASON_REQUIRED"),
-            Self::RedWithoutWarrant => Code::new("RED_WITHOUT_WARRANT"),
-            Self::RedWithoutCharge => Code::new("RED_WITHOUT_CHARGE"),
-            Self::RedWithoutPenalty => Code::new("RED_WITHOUT_PENALTY"),
+            Self::EmergencyNotFirst => Code::new("EMERGENCY_NOT_FIRST"),
+            Self::LegalReviewUnmarked => Code::new("LEGAL_REVIEW_UNMARKED"),
+            Self::Check(check) => Code::new(check.code),
         }
     }
 

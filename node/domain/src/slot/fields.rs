@@ -8,6 +8,11 @@ use crate::reference::Reference;
 use crate::subject::{NoticeKind, SubjectType};
 use crate::value::{PartialDate, Value};
 
+/// The reason that marks a notice which one officer issued.
+pub const EMERGENCY: &str = "emergency";
+/// The reason that marks a notice for legal review at both ends.
+pub const LEGAL_REVIEW: &str = "legal-review";
+
 /// The fields of one version of a notice: whole ([`Content`](super::Content)) or as far as they are shown
 /// ([`DisclosedContent`](crate::disclosure::DisclosedContent)).
 pub trait Fields {
@@ -54,6 +59,17 @@ pub trait Fields {
     /// The reasons of a suspension, resumption or withdrawal.
     fn reasons(&self) -> Vec<&str> {
         texts(self.shown(SlotNumber::REASONS))
+    }
+
+    /// Whether one officer issued it, and the second is still awaited.
+    fn is_emergency(&self) -> bool {
+        self.reasons().contains(&EMERGENCY)
+    }
+
+    /// Whether it is marked for legal review: a political, military, religious or racial character was thought of
+    /// (article 3 of INTERPOL's constitution).
+    fn is_for_legal_review(&self) -> bool {
+        self.reasons().contains(&LEGAL_REVIEW)
     }
 
     /// Why the subject needs protection.

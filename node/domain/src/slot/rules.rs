@@ -1,8 +1,7 @@
 //! What a content must and must not say, by its kind and by what the statement does (DESIGN §5).
 
-use super::{ContentError, Fields, SlotNumber, SlotSet, SlotTable};
+use super::{ContentError, Fields, SlotNumber, SlotSet, SlotTable, checks};
 use crate::statement::Action;
-use crate::subject::NoticeKind;
 use crate::value::Value;
 
 /// How far a content is on its way.
@@ -48,8 +47,11 @@ pub(crate) fn check(fields: &dyn Fields, action: Action, stage: Stage) -> Vec<Co
     if matches!(action, Action::Suspend | Action::Withdraw) && is_empty_list(fields.shown(SlotNumber::REASONS)) {
         errors.push(ContentError::ReasonRequired);
     }
-    if kind == NoticeKind::Red && action.describes_subject() {
-        check_warrants(fields, &mut errors);
+    if action != Action::Issue && fields.is_emergency() {
+        errors.push(ContentError::EmergencyNotFirst);
+    }
+    if action.describes_subject() {
+        errors.extend(checks::broken(fields).map(ContentError::Check));
     }
     errors
 }
@@ -72,24 +74,5 @@ fn check_handling(fields: &dyn Fields, errors: &mut Vec<ContentError>) {
     };
     if items.iter().any(is_wrong) {
         errors.push(ContentError::HandlingText);
-    }
-}
-
-/// INTERPOL's Rules on the Processing of Data, art. 83: a wanted person has a warrant or sentence in force, a
-/// charge and a penalty. Unknown is not enough here.
-fn check_warrants(fields: &dyn Fields, errors: &mut Vec<ContentError>) {
-    let Some(warrants) = SlotTable::get().by_name(fields.subject(), "warrants") else { return };
-    let Some(value) = fields.shown(warrants.number) else { return };
-    if value.items().is_empty() {
-        errors.push(ContentError::RedWithoutWarrant);
-        return;
-    }
-    let says = |at: usize| move |warrant: &Value| matches!(warrant.items().get(at), Some(Value::Text(_)));
-    // Parts of a warrant in the table: country, charge, penalty.
-    if !value.items().iter().all(says(1)) {
-        errors.push(ContentError::RedWithoutCharge);
-    }
-    if !value.items().iter().all(says(2)) {
-        errors.push(ContentError::RedWithoutPenalty);
     }
 }

@@ -27,6 +27,7 @@ documents = [{ type = "passport", number = "X0000001", country = "ID" }]
 phones = ["+62 800 0000 001"]
 height-cm = 172
 warrants = [{ country = "ID", charge = "Online fraud", penalty = "up to 6 years", reference = "W-1/2026" }]
+penalty = { maximum-months = 72 }
 offences = ["online-scam"]
 summary = "Invented."
 "#;

@@ -68,7 +68,7 @@ fn mandatory_slots_are_required_and_allowed_in_every_notice() {
 fn an_unsound_table_is_refused() {
     let sound = include_str!("table.toml");
     for (from, to) in [
-        ("schema = 1", "schema = 2"),
+        ("schema = 2", "schema = 3"),
         ("n = 17, name = \"given-names\"", "n = 18, name = \"given-names\""),
         ("name = \"given-names\"", "name = \"family-name\""),
         ("name = \"given-names\"", "name = \"handling\""),
@@ -124,7 +124,7 @@ fn a_draft_leaves_to_the_node_what_is_the_nodes() {
 fn what_a_kind_does_not_carry_is_refused() {
     assert_eq!(draft_errors(&format!("{RED}guardian = \"Somebody\"\n")), ["FIELD_NOT_ALLOWED"]);
     let blue = RED.replace("kind = \"red\"", "kind = \"blue\"");
-    assert_eq!(draft_errors(&blue), ["FIELD_NOT_ALLOWED"], "a blue notice has no warrants");
+    assert_eq!(draft_errors(&blue), ["FIELD_NOT_ALLOWED", "FIELD_NOT_ALLOWED"], "no warrants, no penalty");
     assert_eq!(draft_errors(&RED.replace("kind = \"red\"", "kind = \"black\"")), ["KIND_NOT_FOR_SUBJECT"]);
     assert_eq!(draft_errors(&RED.replace("kind = \"red\"", "kind = \"crimson\"")), ["NOTICE_KIND_UNKNOWN"]);
 }
@@ -193,7 +193,7 @@ fn subject_and_kind_cannot_be_changed() {
     assert!(content.set(SlotNumber::KIND, Value::text("blue").unwrap()).is_err());
     assert!(content.set(SlotNumber::SUBJECT, Value::text("body").unwrap()).is_err());
     assert!(content.set(SlotNumber::SUBJECT, Value::Absent).is_err());
-    assert!(content.set(SlotNumber::new(47).unwrap(), Value::text("x").unwrap()).is_err(), "a free number");
+    assert!(content.set(SlotNumber::new(47).unwrap(), Value::text("x").unwrap()).is_err(), "another form");
 }
 
 #[test]

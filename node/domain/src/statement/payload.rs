@@ -159,7 +159,7 @@ pub struct Payload {
     pub blind: Blind,
     /// Which notice; random for actions that are about none.
     pub notice: NoticeId,
-    /// Version of the slot table, [`SCHEMA`].
+    /// Version of the slot table, 1 to [`SCHEMA`].
     pub schema: u16,
     /// When it was signed, by the origin's clock.
     pub issued: Timestamp,
@@ -244,7 +244,8 @@ impl Payload {
     }
 
     pub(super) fn check(&self) -> Result<(), StatementError> {
-        if self.schema != SCHEMA {
+        // A later table only adds to an earlier one, so that earlier statements stay readable.
+        if !(1..=SCHEMA).contains(&self.schema) {
             return Err(StatementError::Schema(self.schema));
         }
         let has_detail = self.detail != NO_DETAIL;

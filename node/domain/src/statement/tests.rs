@@ -127,7 +127,8 @@ fn well_signed_payloads_that_are_none_are_refused() {
     assert_eq!(forced(|bytes| bytes[1] = 0), StatementError::Action(0));
     assert_eq!(forced(|bytes| bytes[1] = 9), StatementError::Action(9));
     assert_eq!(forced(|bytes| bytes[2] = b'i'), StatementError::Origin);
-    assert_eq!(forced(|bytes| bytes[73] = 2), StatementError::Schema(2));
+    assert_eq!(forced(|bytes| bytes[73] = 3), StatementError::Schema(3));
+    assert_eq!(forced(|bytes| bytes[73] = 0), StatementError::Schema(0));
     assert_eq!(forced(|bytes| bytes[185] = 1), StatementError::Detail);
     assert_eq!(forced(|bytes| bytes[1] = 6), StatementError::Detail, "a retraction of nothing");
 }
@@ -154,7 +155,7 @@ fn fields_stand_where_the_protocol_puts_them() {
     assert_eq!(bytes[20..24], [0, 0, 0, 3]);
     assert_eq!(bytes[24..56], *payload.blind.as_bytes());
     assert_eq!(bytes[56..72], *payload.notice.as_bytes());
-    assert_eq!(bytes[72..74], [0, 1]);
+    assert_eq!(bytes[72..74], [0, 2]);
     assert_eq!(bytes[74..82], 1_790_000_000_i64.to_be_bytes());
     assert_eq!(bytes[82..90], 1_800_000_000_i64.to_be_bytes());
     assert_eq!(bytes[90..122], *payload.slots.as_bytes());

@@ -59,6 +59,7 @@ const AREAS: &[(Area, Keep)] = &[
     (area::HELD_BLOBS, Keep::Never),
     (area::BLOB_WANTED, Keep::Never),
     (area::PEER_POSITION, Keep::Rows),
+    (area::EMERGENCY, Keep::Rows),
 ];
 
 /// The areas that go into a backup.

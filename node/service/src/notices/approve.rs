@@ -2,17 +2,24 @@
 
 use eads_domain::approval::Approval;
 use eads_domain::id::DraftId;
+use eads_domain::life::{DraftAct, DraftState};
+use eads_domain::slot::Fields as _;
 use eads_store::port::Batch;
 
-use super::Draft;
+use super::{Draft, LegalReview};
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
+
+/// The outcomes of a legal review.
+const NOT_PREDOMINANT: &str = "not-predominant";
+const PREDOMINANT: &str = "predominant";
 
 impl Node {
     /// Records the approval of a draft by an officer who did not draft it.
     ///
     /// # Errors
+    /// `DRAFT_STATE`, `LEGAL_REVIEW_*` where it is marked for one and its outcome is not that it may be published,
     /// `APPROVAL_BY_DRAFTER`, `APPROVAL_OTHER_CERTIFICATE` when the certificate is not the caller's own,
     /// `APPROVAL_*` when it is not this member's approver or the signature is over another content.
     pub async fn approve_draft(
@@ -21,12 +28,13 @@ impl Node {
         id: DraftId,
         signature: &[u8],
         certificate: &[u8],
+        legal_review: &str,
     ) -> Result<(), ServiceError> {
         let mut entry = self.entry(call, "ApproveDraft");
         entry.subject = Some(id.to_string());
         let intent = self.audit.intent(entry).await?;
         let _notices = self.notices.lock().await;
-        let outcome = self.approve(call, id, signature, certificate).await;
+        let outcome = self.approve(call, id, signature, certificate, legal_review).await;
         self.audit.close(intent, &outcome).await?;
         outcome
     }
@@ -37,12 +45,14 @@ impl Node {
         id: DraftId,
         signature: &[u8],
         certificate: &[u8],
+        legal_review: &str,
     ) -> Result<(), ServiceError> {
         let mut draft = self.draft_by_id(id).await?;
-        if draft.drafter == call.operator.name.as_str() {
-            return Err(ServiceError::denied("APPROVAL_BY_DRAFTER", "who drafted it cannot approve it")
-                .with_hint("a second officer with the role approver has to"));
-        }
+        DraftAct::Approve.allow(draft.drafter == call.operator.name.as_str()).map_err(|error| {
+            ServiceError::denied_by(error).with_hint("a second officer with the role approver has to")
+        })?;
+        draft.state.after(DraftAct::Approve).map_err(ServiceError::from_coded)?;
+        draft.legal_review = reviewed(&draft, call, legal_review)?;
         if certificate != call.certificate {
             return Err(ServiceError::denied(
                 "APPROVAL_OTHER_CERTIFICATE",
@@ -54,6 +64,8 @@ impl Node {
             .map_err(|_| ServiceError::invalid("APPROVAL_SIGNATURE", "an approval's signature is 64 bytes, r and s"))?;
         let approval = Approval { signature, certificate: certificate.to_vec() };
         self.verify_approval(&draft, &approval)?;
+        draft.state = DraftState::Approved;
+        draft.returned = None;
         draft.approval = Some((call.operator.name.to_string(), approval));
         self.write_draft(&draft, Batch::new()).await
     }
@@ -67,5 +79,29 @@ impl Node {
             return Err(ServiceError::denied("APPROVAL_BY_DRAFTER", "who drafted it cannot approve it"));
         }
         Ok(())
+    }
+}
+
+/// The outcome of the legal review, where the draft is marked for one.
+fn reviewed(draft: &Draft, call: &Call, outcome: &str) -> Result<Option<LegalReview>, ServiceError> {
+    if !draft.content.is_for_legal_review() || !draft.action.describes_subject() {
+        return Ok(None);
+    }
+    match outcome {
+        NOT_PREDOMINANT => Ok(Some(LegalReview { by: call.operator.name.to_string(), outcome: outcome.to_owned() })),
+        "" => Err(ServiceError::conflict(
+            "LEGAL_REVIEW_REQUIRED",
+            "it is marked for legal review: the approval states its outcome",
+        )
+        .with_hint("approve with `--legal-review not-predominant`, or return it as political")),
+        PREDOMINANT => Err(ServiceError::denied(
+            "LEGAL_REVIEW_FORBIDS",
+            "what is predominantly political, military, religious or racial is not published",
+        )
+        .with_hint(format!("give it back: `eads notice return {} --reason political --text …`", draft.id))),
+        _ => Err(ServiceError::invalid(
+            "LEGAL_REVIEW_OUTCOME",
+            format!("the outcome is {NOT_PREDOMINANT} or {PREDOMINANT}"),
+        )),
     }
 }

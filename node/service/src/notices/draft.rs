@@ -1,27 +1,26 @@
 //! Drafts: what one officer prepares and another approves. Sealed, and never seen by a peer.
 
-use eads_domain::approval::{self, Approval};
+use eads_domain::approval::Approval;
 use eads_domain::clock::Timestamp;
+use eads_domain::code::Coded as _;
 use eads_domain::disclosure::{CommittedContent, Seed};
 use eads_domain::id::{DraftId, MemberId, NoticeId};
+use eads_domain::life::{DraftAct, DraftState, NoticeAct, ReturnReason, usual_validity_days};
 use eads_domain::reference::Reference;
-use eads_domain::slot::{Content, Fields as _, SlotNumber};
+use eads_domain::slot::{Content, EMERGENCY, Fields as _, SlotNumber, is_minor, whereabouts};
 use eads_domain::statement::Action;
 use eads_domain::value::Value;
 use eads_store::keys::KeySlot;
-use eads_store::port::{Batch, Scan};
-use eads_store::vault::Sealed;
 use serde::{Deserialize, Serialize};
 
 use crate::area;
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::rows::{BlobKey, Key, Life, OwnNotice, PurgeJob};
+use crate::rows::{BlobKey, OwnNotice, PurgeJob};
 
-const DRAFT_SCHEMA: u16 = 1;
-const PAGE: usize = 200;
 const SECONDS_A_YEAR: i64 = 31_556_952;
+const SECONDS_A_DAY: i64 = 86_400;
 
 /// What an officer asks for.
 #[derive(Clone, Debug)]
@@ -34,8 +33,36 @@ pub struct NewDraft {
     pub values: Vec<(SlotNumber, Value)>,
     /// Members addressed, beside this one.
     pub audience: Vec<MemberId>,
-    /// End of validity.
+    /// End of validity; 0 is the usual one of the kind, or that of the notice that is amended.
     pub not_after: Timestamp,
+    /// Not yet for a second officer: it may be incomplete, and waits to be submitted.
+    pub hold: bool,
+    /// The draft in whose place this one is written.
+    pub replace: Option<DraftId>,
+}
+
+/// Why a second officer gave a draft back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Returned {
+    /// Who did.
+    pub by: String,
+    /// Why.
+    pub reason: ReturnReason,
+    /// In words.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a second officer says about a draft that is marked for legal review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegalReview {
+    /// Who says so.
+    pub by: String,
+    /// The outcome; only `not-predominant` lets it be approved.
+    pub outcome: String,
 }
 
 /// Where a draft comes from.
@@ -78,8 +105,16 @@ pub struct Draft {
     pub drafter: String,
     /// When.
     pub created: Timestamp,
-    /// The second officer's approval with that officer's name.
+    /// Where it is.
+    pub state: DraftState,
+    /// The second officer's approval with that officer's name; there exactly when it is approved.
     pub approval: Option<(String, Approval)>,
+    /// Why it was given back last; kept until it is approved.
+    pub returned: Option<Returned>,
+    /// The outcome of the legal review, where it is marked for one.
+    pub legal_review: Option<LegalReview>,
+    /// For the late approval of an emergency: why it was one.
+    pub confirms: Option<String>,
     /// Where it comes from.
     pub origin: DraftOrigin,
     /// Data key under which it is sealed; the statement inherits it.
@@ -95,27 +130,6 @@ impl Draft {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DraftRow {
-    action: u8,
-    notice: NoticeId,
-    reference: String,
-    version: u16,
-    values: Vec<(u8, String)>,
-    seed: String,
-    audience: Vec<MemberId>,
-    not_after: Timestamp,
-    drafter: String,
-    created: Timestamp,
-    approver: String,
-    approval: String,
-    origin: DraftOrigin,
-    key: Key,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    blobs: Vec<BlobKey>,
-}
-
 impl Node {
     /// Prepares a draft. Nothing of it is signed or sent.
     ///
@@ -127,16 +141,57 @@ impl Node {
         entry.subject.clone_from(&new.reference);
         let intent = self.audit.intent(entry).await?;
         let _notices = self.notices.lock().await;
-        let outcome = self.draft(call.operator.name.as_str(), new, DraftOrigin::default()).await;
+        let outcome = match new.replace {
+            Some(old) => self.replace_draft(call.operator.name.as_str(), old, new).await,
+            None => self.draft(call.operator.name.as_str(), new, DraftOrigin::default()).await,
+        };
         self.audit.close(intent, &outcome).await?;
         outcome
     }
 
     /// Prepares a draft without an entry of its own; the caller holds the notices' lock and has audited.
     pub(crate) async fn draft(&self, drafter: &str, new: NewDraft, origin: DraftOrigin) -> Result<Draft, ServiceError> {
+        let act = NoticeAct::of(new.action);
+        self.draft_as(drafter, new, act, Place { origin, ..Place::default() }).await
+    }
+
+    /// Writes a draft anew in its own place: the same notice and the same act, another content, no approval.
+    async fn replace_draft(&self, drafter: &str, id: DraftId, new: NewDraft) -> Result<Draft, ServiceError> {
+        let old = self.draft_by_id(id).await?;
+        DraftAct::Replace.allow(old.drafter == drafter).map_err(ServiceError::denied_by)?;
+        old.state.after(DraftAct::Replace).map_err(ServiceError::from_coded)?;
+        let cited = new.reference.as_ref().map(|reference| reference.parse::<Reference>());
+        let cited = cited.transpose().map_err(ServiceError::from_coded)?;
+        let same = new.action == old.action
+            && match new.action {
+                Action::Issue => cited.is_none(),
+                _ => cited == Some(old.reference),
+            };
+        if !same {
+            return Err(ServiceError::conflict("DRAFT_OTHER", "a draft is replaced by one of the same act and notice"));
+        }
+        if old.confirms.is_some() {
+            return Err(ServiceError::conflict("DRAFT_OTHER", "what confirms an emergency says what the emergency said")
+                .with_hint("to say something else, draft an amendment: its approval ends the emergency too"));
+        }
+        let act = NoticeAct::of(new.action);
+        let place = Place { origin: old.origin.clone(), over: Some(old), ..Place::default() };
+        self.draft_as(drafter, new, act, place).await
+    }
+
+    /// Prepares a draft of `act` at its place; `act` is none for a first version.
+    pub(super) async fn draft_as(
+        &self,
+        drafter: &str,
+        new: NewDraft,
+        act: Option<NoticeAct>,
+        place: Place,
+    ) -> Result<Draft, ServiceError> {
         let now = self.clock.now();
         let (notice, head) = match (&new.reference, new.action) {
-            (None, Action::Issue) => (NoticeId::random(&*self.entropy), None),
+            (None, Action::Issue) => {
+                (place.over.as_ref().map_or_else(|| NoticeId::random(&*self.entropy), |old| old.notice), None)
+            }
             (Some(reference), Action::Amend | Action::Resume | Action::Withdraw) => {
                 let (notice, head) = self.own_by_reference(reference).await?;
                 (notice, Some(head))
@@ -147,17 +202,20 @@ impl Node {
             (None, _) => return Err(ServiceError::invalid("REFERENCE_MISSING", "name the notice by its reference")),
             _ => return Err(ServiceError::invalid("ACTION_NOT_DRAFTED", "this action is not drafted")),
         };
-        if let Some(head) = &head {
-            check_life(new.action, head)?;
+        if let (Some(head), Some(act)) = (&head, act) {
+            check_act(act, head)?;
         }
-        let reference = match &head {
-            Some(head) => head.reference.parse().map_err(ServiceError::from_coded)?,
-            None => self.fresh_reference(now).await?,
+        let reference = match (&head, &place.over) {
+            (Some(head), _) => head.reference.parse().map_err(ServiceError::from_coded)?,
+            (None, Some(old)) => old.reference,
+            (None, None) => self.fresh_reference(now).await?,
         };
         let version = head.as_ref().map_or(1, |head| head.version.saturating_add(1));
         let mut content = self.content(&new, head.as_ref()).await?;
         content.set_identity(reference, version)?;
-        content.check_draft(new.action).map_err(content_errors)?;
+        if !new.hold {
+            content.check_draft(new.action).map_err(content_errors)?;
+        }
         if head.as_ref().is_some_and(|head| head.exercise != content.is_exercise()) {
             return Err(ServiceError::invalid("EXERCISE_CHANGED", "an exercise notice stays one, and a real one too"));
         }
@@ -165,15 +223,20 @@ impl Node {
             (Some(head), Action::Resume) => (head.audience.clone(), head.not_after),
             (Some(head), Action::Withdraw) => (head.ever_sent.clone(), head.not_after),
             (_, _) => {
-                self.check_validity(now, new.not_after)?;
+                let not_after = match (&head, new.not_after.as_unix()) {
+                    (Some(head), 0) => head.not_after,
+                    (None, 0) => now.plus_seconds(usual_validity(&content)),
+                    _ => new.not_after,
+                };
+                self.check_validity(now, not_after)?;
                 self.check_audience(&content, &new.audience)?;
-                (new.audience.clone(), new.not_after)
+                (new.audience.clone(), not_after)
             }
         };
         let adopted = self.adopt_blobs(drafter, &content, head.as_ref()).await?;
         content.set_images(adopted.images);
         let draft = Draft {
-            id: DraftId::random(&*self.entropy),
+            id: place.over.as_ref().map_or_else(|| DraftId::random(&*self.entropy), |old| old.id),
             action: new.action,
             notice,
             reference,
@@ -184,14 +247,29 @@ impl Node {
             not_after,
             drafter: drafter.to_owned(),
             created: now,
+            state: if new.hold { DraftState::Draft } else { DraftState::Submitted },
             approval: None,
-            origin,
+            returned: place.over.as_ref().and_then(|old| old.returned.clone()),
+            legal_review: None,
+            confirms: place.confirms,
+            origin: place.origin,
             key: self.keys.allocate()?,
             blobs: adopted.keys,
         };
-        if let Err(error) = self.write_draft(&draft, adopted.rows).await {
+        let mut beside = adopted.rows;
+        let replaces = place.over.is_some();
+        if let Some(old) = place.over {
+            self.queue_purge(&mut beside, &PurgeJob::Key { key: old.key.into() })?;
+            for blob in old.blobs {
+                self.queue_purge(&mut beside, &PurgeJob::Blob { blob })?;
+            }
+        }
+        if let Err(error) = self.write_draft(&draft, beside).await {
             self.forget_fresh(&adopted.fresh).await;
             return Err(error);
+        }
+        if replaces {
+            self.purge_due.notify_one();
         }
         Ok(draft)
     }
@@ -213,8 +291,23 @@ impl Node {
             .values
             .iter()
             .filter(|(slot, _)| ![SlotNumber::REFERENCE, SlotNumber::VERSION, SlotNumber::APPROVALS].contains(slot));
+        let reasons = new.values.iter().filter(|(slot, _)| *slot == SlotNumber::REASONS);
+        if reasons.flat_map(|(_, value)| value.items()).any(|reason| reason.as_text() == Some(EMERGENCY)) {
+            return Err(ServiceError::invalid("FIELD_OF_THE_NODE", "the mark of an emergency is the node's")
+                .with_hint("an issuer runs `eads notice issue DRAFT --emergency REASON`"));
+        }
         match (head, new.action) {
             (Some(head), Action::Resume | Action::Withdraw) => {
+                let where_said = |(slot, value): &(SlotNumber, Value)| {
+                    !value.is_absent() && whereabouts(head.subject).contains(*slot)
+                };
+                if new.values.iter().any(where_said) {
+                    return Err(ServiceError::invalid(
+                        "CONSENT_REQUIRED",
+                        "a resumption or withdrawal says nothing of where somebody is",
+                    )
+                    .with_hint("with the person's consent, amend the notice first; then withdraw it"));
+                }
                 let reasons = new.values.iter().find(|(slot, _)| *slot == SlotNumber::REASONS);
                 let reasons = reasons.map(|(_, value)| value.items()).unwrap_or_default();
                 self.state_change(head, reasons.iter().filter_map(Value::as_text)).await
@@ -242,7 +335,7 @@ impl Node {
         Ok(latest.state_change(reasons)?)
     }
 
-    fn check_validity(&self, now: Timestamp, not_after: Timestamp) -> Result<(), ServiceError> {
+    pub(super) fn check_validity(&self, now: Timestamp, not_after: Timestamp) -> Result<(), ServiceError> {
         if not_after <= now {
             return Err(ServiceError::invalid("VALIDITY_OVER", "the end of validity lies in the past"));
         }
@@ -286,190 +379,55 @@ impl Node {
         }
         Err(ServiceError::internal("REFERENCES_USED_UP", "no free reference was found"))
     }
-
-    /// Writes a draft, and `beside` it what belongs to it, in one commit.
-    pub(crate) async fn write_draft(&self, draft: &Draft, beside: Batch) -> Result<(), ServiceError> {
-        let row = DraftRow {
-            action: draft.action.byte(),
-            notice: draft.notice,
-            reference: draft.reference.to_string(),
-            version: draft.version,
-            values: draft
-                .content
-                .to_slot_values()
-                .iter()
-                .map(|(slot, value)| (slot.get(), hex::encode(value)))
-                .collect(),
-            seed: hex::encode(draft.seed.as_bytes()),
-            audience: draft.audience.clone(),
-            not_after: draft.not_after,
-            drafter: draft.drafter.clone(),
-            created: draft.created,
-            approver: draft.approval.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
-            approval: match &draft.approval {
-                Some((_, one)) => hex::encode(approval::to_value(std::slice::from_ref(one))?.encode()),
-                None => String::new(),
-            },
-            origin: draft.origin.clone(),
-            key: draft.key.into(),
-            blobs: draft.blobs.clone(),
-        };
-        let bytes = serde_json::to_vec(&row)
-            .map_err(|error| ServiceError::internal("ROW_UNWRITABLE", "a draft cannot be written").caused_by(error))?;
-        let mut batch = beside;
-        if draft.action == Action::Withdraw {
-            // What leads to a withdrawal goes through on a full disk as the withdrawal itself does.
-            batch.protective();
-        }
-        self.vault.replace(&mut batch, area::DRAFT, draft.id.as_bytes(), draft.key, DRAFT_SCHEMA, &bytes).await?;
-        self.store.commit(batch).await?;
-        Ok(())
-    }
-
-    /// The draft of that identifier.
-    ///
-    /// # Errors
-    /// `DRAFT_UNKNOWN`.
-    pub async fn draft_by_id(&self, id: DraftId) -> Result<Draft, ServiceError> {
-        match self.vault.get(area::DRAFT, id.as_bytes()).await? {
-            Some(Sealed::Plain { bytes, .. }) => read_draft(id, &bytes),
-            Some(Sealed::Destroyed) | None => {
-                Err(ServiceError::not_found("DRAFT_UNKNOWN", "there is no such draft; see `eads notice drafts`"))
-            }
-        }
-    }
-
-    /// All drafts, or those of one batch, oldest page first; `after` is exclusive.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn drafts(
-        &self,
-        batch: Option<&str>,
-        after: Option<DraftId>,
-    ) -> Result<(Vec<Draft>, Option<DraftId>), ServiceError> {
-        let mut scan = Scan::new(area::DRAFT, PAGE);
-        scan.after = after.map(|id| id.as_bytes().to_vec());
-        let page = self.store.scan(scan).await?;
-        let mut drafts = Vec::new();
-        let mut last = None;
-        for (key, value) in &page {
-            let id = DraftId::try_from(key.as_slice())?;
-            last = Some(id);
-            if let Some(Sealed::Plain { bytes, .. }) = self.vault.open_row(area::DRAFT, key, value).await? {
-                let draft = read_draft(id, &bytes)?;
-                if batch.is_none_or(|batch| draft.origin.batch == batch) {
-                    drafts.push(draft);
-                }
-            }
-        }
-        Ok((drafts, last.filter(|_| page.len() == PAGE)))
-    }
-
-    /// Throws a draft away and destroys its key.
-    ///
-    /// # Errors
-    /// `DRAFT_UNKNOWN`.
-    pub async fn discard_draft(&self, call: &Call, id: DraftId) -> Result<(), ServiceError> {
-        let mut entry = self.entry(call, "DiscardDraft");
-        entry.subject = Some(id.to_string());
-        let intent = self.audit.intent(entry).await?;
-        let _notices = self.notices.lock().await;
-        let outcome = self.discard(id).await;
-        self.audit.close(intent, &outcome).await?;
-        outcome
-    }
-
-    /// Throws away every draft on a notice that has ended: nothing about its subject stays behind.
-    pub(crate) async fn discard_all_of(&self, notice: NoticeId) -> Result<(), ServiceError> {
-        let mut after = None;
-        loop {
-            let (drafts, next) = self.drafts(None, after).await?;
-            for draft in drafts.into_iter().filter(|draft| draft.notice == notice) {
-                self.discard(draft.id).await?;
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    pub(crate) async fn discard(&self, id: DraftId) -> Result<(), ServiceError> {
-        let draft = self.draft_by_id(id).await?;
-        let mut batch = Batch::new();
-        batch.protective();
-        self.vault.delete(&mut batch, area::DRAFT, id.as_bytes()).await?;
-        self.queue_purge(&mut batch, &PurgeJob::Key { key: draft.key.into() })?;
-        for blob in draft.blobs {
-            self.queue_purge(&mut batch, &PurgeJob::Blob { blob })?;
-        }
-        self.store.commit(batch).await?;
-        self.purge_due.notify_one();
-        Ok(())
-    }
 }
 
-fn read_draft(id: DraftId, bytes: &[u8]) -> Result<Draft, ServiceError> {
-    let unreadable = || ServiceError::internal("ROW_UNREADABLE", "a draft cannot be read");
-    let row: DraftRow = crate::rows::parse(bytes)?;
-    let mut values = Vec::with_capacity(row.values.len());
-    for (slot, value) in row.values {
-        let bytes = hex::decode(value).map_err(|error| unreadable().caused_by(error))?;
-        values.push((SlotNumber::new(slot)?, bytes));
-    }
-    let content = Content::from_slot_values(values.iter().map(|(slot, bytes)| (*slot, bytes.as_slice())))?;
-    let approval = if row.approval.is_empty() {
-        None
-    } else {
-        let bytes = hex::decode(row.approval).map_err(|error| unreadable().caused_by(error))?;
-        let approvals = approval::from_value(&Value::parse(&bytes)?)?;
-        approvals.into_iter().next().map(|one| (row.approver, one))
-    };
-    let seed = hex::decode(row.seed).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok()).ok_or_else(unreadable)?;
-    Ok(Draft {
-        id,
-        action: Action::try_from(row.action)?,
-        notice: row.notice,
-        reference: row.reference.parse().map_err(ServiceError::from_coded)?,
-        version: row.version,
-        content,
-        seed: Seed::from_bytes(seed),
-        audience: row.audience,
-        not_after: row.not_after,
-        drafter: row.drafter,
-        created: row.created,
-        approval,
-        origin: row.origin,
-        key: row.key.into(),
-        blobs: row.blobs,
-    })
+/// Where a draft is written, and what comes with it.
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) origin: DraftOrigin,
+    /// The draft that it replaces.
+    pub(super) over: Option<Draft>,
+    /// The stated reason of the emergency that it confirms.
+    pub(super) confirms: Option<String>,
 }
 
-fn check_life(action: Action, head: &OwnNotice) -> Result<(), ServiceError> {
-    let allowed = match action {
-        Action::Amend => head.life == Life::Issued,
-        Action::Resume => head.life == Life::Suspended,
-        Action::Withdraw => matches!(head.life, Life::Issued | Life::Suspended),
-        _ => false,
-    };
-    if allowed {
-        return Ok(());
+fn check_act(act: NoticeAct, head: &OwnNotice) -> Result<(), ServiceError> {
+    head.life.after(act).map_err(ServiceError::from_coded)?;
+    let needs_confirmation = matches!(act, NoticeAct::Extend | NoticeAct::Resume);
+    if needs_confirmation && head.emergency.is_some() {
+        return Err(ServiceError::conflict(
+            "EMERGENCY_UNCONFIRMED",
+            "it was issued in an emergency, and no second officer has approved it yet",
+        )
+        .with_hint(format!("draft its late approval with `eads notice confirm {}`", head.reference)));
     }
-    let life = match head.life {
-        Life::Issued => "in force",
-        Life::Suspended => "suspended",
-        Life::Withdrawn => "withdrawn",
-        Life::Expired => "expired",
-    };
-    Err(ServiceError::conflict("NOTICE_STATE", format!("the notice is {life}: {action} is not possible")))
+    Ok(())
+}
+
+/// The usual validity of a content, seconds.
+fn usual_validity(content: &Content) -> i64 {
+    i64::from(usual_validity_days(content.kind(), is_minor(content))) * SECONDS_A_DAY
 }
 
 /// Several findings as one error: the first one's code, all of their texts.
 pub(crate) fn content_errors(errors: Vec<eads_domain::slot::ContentError>) -> ServiceError {
-    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let told = |error: &eads_domain::slot::ContentError| match error.hint() {
+        Some(hint) => format!("{} {}: {error} ({hint})", error.code(), error.field().unwrap_or_default()),
+        None => format!("{} {error}", error.code()),
+    };
+    let texts: Vec<String> = match errors.as_slice() {
+        [single] => vec![single.to_string()],
+        several => several.iter().map(told).collect(),
+    };
+    let hint = errors.first().and_then(eads_domain::slot::ContentError::hint);
     match errors.into_iter().next() {
-        Some(first) => ServiceError::from_coded(first).with_text(texts.join("; ")),
+        Some(first) => {
+            let error = ServiceError::from_coded(first).with_text(texts.join("; "));
+            match hint {
+                Some(hint) if texts.len() == 1 => error.with_hint(hint),
+                _ => error,
+            }
+        }
         None => ServiceError::invalid("CONTENT_REFUSED", "the content is refused"),
     }
 }

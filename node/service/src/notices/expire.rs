@@ -47,6 +47,7 @@ impl Node {
             let _notices = self.notices.lock().await;
             let head = self.own_notice(notice).await?.filter(|h| matches!(h.life, Life::Issued | Life::Suspended));
             if let Some(head) = head {
+                self.put_emergency(&mut batch, notice, Some(&head), None);
                 let next = OwnNotice { life: Life::Expired, ..head };
                 rows::put(&mut batch, area::OWN_NOTICE, notice.as_bytes(), &next)?;
                 self.queue_purge(&mut batch, &PurgeJob::Own { notice })?;

@@ -3,6 +3,7 @@
 use eads_domain::audience::{Audience, AudienceOpening};
 use eads_domain::disclosure::{CommittedContent, Disclosure};
 use eads_domain::id::{DraftId, Hash, MemberId, NoticeId};
+use eads_domain::life::{DraftAct, DraftState};
 use eads_domain::slot::{Fields as _, SCHEMA, SlotSet, SlotTable};
 use eads_domain::statement::{Action, Payload, RetractDetail};
 use eads_store::port::{Batch, Scan};
@@ -14,7 +15,7 @@ use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::register::{Appended, Publication};
-use crate::rows::{self, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
+use crate::rows::{self, Emergency, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
 use crate::search::Searchable;
 
 /// The most statements that one notice can have: each costs a row in the transaction that ends it.
@@ -57,11 +58,27 @@ impl Node {
 
     async fn issue(&self, id: DraftId) -> Result<Issued, ServiceError> {
         let draft = self.draft_by_id(id).await?;
-        let Some((_, approval)) = &draft.approval else {
-            return Err(ServiceError::conflict("APPROVAL_MISSING", "a second officer has not approved this draft")
-                .with_hint(format!("an approver runs `eads notice approve {id}`")));
+        let missing = || {
+            ServiceError::conflict("APPROVAL_MISSING", "a second officer has not approved this draft")
+                .with_hint(format!("an approver runs `eads notice approve {id}`"))
         };
+        match draft.state {
+            DraftState::Submitted => return Err(missing()),
+            state => state.after(DraftAct::Issue).map_err(ServiceError::from_coded)?,
+        };
+        let (_, approval) = draft.approval.as_ref().ok_or_else(missing)?;
         self.verify_approval(&draft, approval)?;
+        let head = self.ready(&draft).await?;
+        let committed = draft.committed().with_approvals(std::slice::from_ref(approval))?;
+        committed.content().check(draft.action).map_err(content_errors)?;
+        match draft.action {
+            Action::Issue | Action::Amend => self.publish_content(&draft, &committed, head).await,
+            _ => self.publish_state(&draft, &committed, head).await,
+        }
+    }
+
+    /// The notice as it is before `draft` becomes its next version, if that is still possible.
+    pub(super) async fn ready(&self, draft: &Draft) -> Result<Option<OwnNotice>, ServiceError> {
         let head = self.own_notice(draft.notice).await?;
         let expected = head.as_ref().map_or(1, |head| head.version.saturating_add(1));
         if draft.version != expected || draft.version > MAX_VERSIONS {
@@ -71,17 +88,12 @@ impl Node {
         if draft.action.describes_subject() && draft.not_after <= self.clock.now() {
             return Err(ServiceError::conflict("VALIDITY_OVER", "the end of validity has passed"));
         }
-        let committed = draft.committed().with_approvals(std::slice::from_ref(approval))?;
-        committed.content().check(draft.action).map_err(content_errors)?;
-        match draft.action {
-            Action::Issue | Action::Amend => self.publish_content(&draft, &committed, head).await,
-            _ => self.publish_state(&draft, &committed, head).await,
-        }
+        Ok(head)
     }
 
     /// Issue and amend: everyone addressed gets what the agreement allows; who is no longer addressed gets a
     /// retraction in the same transaction.
-    async fn publish_content(
+    pub(super) async fn publish_content(
         &self,
         draft: &Draft,
         committed: &CommittedContent,
@@ -114,7 +126,9 @@ impl Node {
             .append(publications, false, |appended, batch| {
                 let at = first_of(appended)?;
                 let latest = appended.last().map_or(at.index, |last| last.index);
+                let before = head.clone();
                 let head = self.next_head(draft, committed, head, at, latest);
+                self.put_emergency(batch, draft.notice, before.as_ref(), Some(&head));
                 rows::put(batch, area::OWN_NOTICE, draft.notice.as_bytes(), &head)?;
                 if first {
                     let referred = Referred { owner: self.member, notice: draft.notice };
@@ -174,6 +188,10 @@ impl Node {
             ever_sent,
             exercise: content.is_exercise(),
             settled: false,
+            emergency: content.is_emergency().then(|| Emergency {
+                until: self.clock.now().plus_seconds(self.limits.emergency_seconds),
+                officer: draft.drafter.clone(),
+            }),
         }
     }
 
@@ -200,6 +218,7 @@ impl Node {
                 let next = OwnNotice { life, version: draft.version, latest_index: at.index, ..head.clone() };
                 rows::put(batch, area::OWN_NOTICE, draft.notice.as_bytes(), &next)?;
                 if withdraws {
+                    self.put_emergency(batch, draft.notice, Some(&head), None);
                     self.queue_purge(batch, &PurgeJob::Own { notice: draft.notice })?;
                     batch.delete(area::EXPIRY, area::expiry(head.not_after.as_unix(), self.member, draft.notice));
                     self.put_listed(batch, draft)?;

@@ -181,6 +181,8 @@ impl Node {
             values: SlotNumber::all().zip(content.values().iter().cloned()).filter(|(_, v)| !v.is_absent()).collect(),
             audience: run.options.audience.clone(),
             not_after: self.clock.now().plus_seconds(VALID_SECONDS),
+            hold: false,
+            replace: None,
         };
         let origin = DraftOrigin { batch: run.batch.clone(), listed: key, listed_digest: digest };
         self.draft(run.drafter, new, origin).await.map(drop)
@@ -217,6 +219,8 @@ impl Node {
                 values: vec![(SlotNumber::REASONS, Value::List(vec![Value::text("delisted")?]))],
                 audience: Vec::new(),
                 not_after: Timestamp::default(),
+            hold: false,
+            replace: None,
             };
             let origin = DraftOrigin { batch: run.batch.clone(), listed: key.clone(), listed_digest: String::new() };
             self.draft(run.drafter, new, origin).await?;

@@ -6,15 +6,22 @@
 
 mod approve;
 mod draft;
+mod draft_rows;
+mod due;
+mod emergency;
 mod expire;
+mod extend;
 mod issue;
 mod listed;
 mod purge;
+mod review;
 mod status;
 mod suspend;
 mod view;
 
-pub use draft::{Draft, DraftOrigin, NewDraft};
+pub use draft::{Draft, DraftOrigin, LegalReview, NewDraft, Returned};
+pub use due::DueCount;
+pub use emergency::EmergencyIssued;
 pub(crate) use expire::held_purge;
 pub use issue::Issued;
 pub use listed::{ListImport, ListImportOptions};

@@ -2,6 +2,8 @@
 
 use eads_domain::audience::Audience;
 use eads_domain::disclosure::{CommittedContent, Seed};
+use eads_domain::id::NoticeId;
+use eads_domain::life::NoticeAct;
 use eads_domain::slot::{SCHEMA, SlotSet, SlotTable};
 use eads_domain::statement::{Action, Payload};
 
@@ -37,9 +39,17 @@ impl Node {
 
     async fn suspend(&self, reference: &str, reason: &str) -> Result<Appended, ServiceError> {
         let (notice, head) = self.own_by_reference(reference).await?;
-        if head.life != Life::Issued {
-            return Err(ServiceError::conflict("NOTICE_STATE", "only a notice in force can be suspended"));
-        }
+        head.life.after(NoticeAct::Suspend).map_err(ServiceError::from_coded)?;
+        self.publish_suspension(notice, head, reason).await
+    }
+
+    /// Suspends; the caller holds the notices' lock and knows that it may be.
+    pub(super) async fn publish_suspension(
+        &self,
+        notice: NoticeId,
+        head: OwnNotice,
+        reason: &str,
+    ) -> Result<Appended, ServiceError> {
         let version = head.version.saturating_add(1);
         let mut content = self.state_change(&head, [reason]).await?;
         content.set_identity(head.reference.parse().map_err(ServiceError::from_coded)?, version)?;
@@ -66,6 +76,8 @@ impl Node {
         let appended = self
             .append(vec![publication], true, |appended, batch| {
                 let at = first_of(appended)?;
+                // Suspended already, nothing is left to be done when the second officer's time is over.
+                self.put_emergency(batch, notice, Some(&head), None);
                 let next = OwnNotice { life: Life::Suspended, version, latest_index: at.index, ..head.clone() };
                 rows::put(batch, area::OWN_NOTICE, notice.as_bytes(), &next)
             })

@@ -6,7 +6,7 @@ use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::operator::Operator;
 use eads_domain::query::{Caution, HitState};
 use eads_domain::receipt::ReceiptStatus;
-use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
+use eads_domain::slot::{EMERGENCY, Fields as _, LEGAL_REVIEW, SlotNumber, SlotSet};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_domain::value::Value;
 use eads_store::StoreError;
@@ -77,6 +77,8 @@ pub struct NoticeView {
     pub title: String,
     /// Members addressed; known for own notices only.
     pub audience: Vec<MemberId>,
+    /// What its owner marks it with: `emergency`, `legal-review`.
+    pub marks: Vec<&'static str>,
 }
 
 /// One notice in full.
@@ -283,6 +285,7 @@ impl Node {
             exercise: head.exercise,
             title: content.as_ref().map(ShownFields::title).unwrap_or_default(),
             audience: head.audience.clone(),
+            marks: content.as_ref().map(marks).unwrap_or_default(),
         };
         Ok((view, content))
     }
@@ -321,6 +324,7 @@ impl Node {
             exercise: head.exercise,
             title: content.title(),
             audience: Vec::new(),
+            marks: marks(&content),
         };
         Ok(Some((view, Some(content))))
     }
@@ -340,11 +344,15 @@ impl Node {
 
     /// Nothing of an owner whose register has forked is to be relied on; a coercive notice of another state must be confirmed first when its owner was last heard too long ago.
     pub(crate) async fn caution(&self, view: &NoticeView) -> Result<Option<Caution>, ServiceError> {
+        let emergency = view.marks.contains(&EMERGENCY).then_some(Caution::EmergencyUnapproved);
         if view.owner == self.member {
-            return Ok(None);
+            return Ok(emergency);
         }
         if view.state == NoticeState::Of(HitState::Frozen) {
             return Ok(Some(Caution::RegisterForked));
+        }
+        if emergency.is_some() {
+            return Ok(emergency);
         }
         if !view.kind.is_coercive() {
             return Ok(None);
@@ -354,6 +362,12 @@ impl Node {
         let fresh = heard.is_some_and(|at| self.clock.now().seconds_since(at) <= self.limits.view_age_seconds);
         Ok((!fresh).then_some(Caution::ConfirmWithOwner))
     }
+}
+
+/// What an owner marks a content with.
+fn marks(content: &ShownFields) -> Vec<&'static str> {
+    let reasons = content.reasons();
+    [EMERGENCY, LEGAL_REVIEW].into_iter().filter(|mark| reasons.contains(mark)).collect()
 }
 
 pub(crate) fn split(key: &[u8]) -> Result<(MemberId, NoticeId), ServiceError> {

@@ -6,7 +6,7 @@ use eads_domain::agreement::Decision;
 use eads_domain::disclosure::DisclosedContent;
 use eads_domain::id::{MemberId, NoticeId};
 use eads_domain::receipt::{ReceiptReason, ReceiptStatus};
-use eads_domain::slot::{Fields as _, SlotNumber};
+use eads_domain::slot::{Fields as _, SlotNumber, needs_legal_review};
 use eads_domain::statement::{Action, Payload, RetractDetail};
 use eads_domain::value::Value;
 use eads_store::port::Batch;
@@ -168,7 +168,8 @@ impl Node {
         if let Some(reason) = refusal {
             return self.answer(batch, applying, word, ReceiptStatus::Rejected, reason);
         }
-        let quarantined = matches!(decision, Some(Decision::Quarantine));
+        // What could be political, military, religious or racial is looked at by lawyers at both ends.
+        let quarantined = matches!(decision, Some(Decision::Quarantine)) || needs_legal_review(content);
         let mut effect = Effect::default();
         if let Some(held) = &held {
             batch.delete(area::EXPIRY, area::expiry(held.not_after.as_unix(), origin, payload.notice));

@@ -327,6 +327,9 @@ async fn expire(node: Arc<Node>, stop: CancellationToken) {
             if let Err(error) = node.expire().await {
                 tracing::error!(code = %error.code(), "ended validities cannot be written: {error}");
             }
+            if let Err(error) = node.lapse_emergencies().await {
+                tracing::error!(code = %error.code(), "an emergency could not be suspended: {error}");
+            }
             tokio::time::sleep(node.limits.expiry_interval).await;
         }
     })

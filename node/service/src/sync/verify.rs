@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eads_domain::approval::{ApprovalError, OfficerCertificate};
 use eads_domain::card::Card;
-use eads_domain::disclosure::{DisclosedContent, Disclosure};
+use eads_domain::disclosure::{DisclosedContent, Disclosure, DisclosureError};
 use eads_domain::encode::sha256;
 use eads_domain::id::{Hash, MemberId};
 use eads_domain::receipt::ReceiptReason;
 use eads_domain::register::verify_inclusion;
-use eads_domain::slot::SlotNumber;
+use eads_domain::slot::{ContentError, Fields as _, SlotNumber};
 use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest};
 
 use super::{Delivery, Disclosed};
@@ -131,7 +131,7 @@ fn content(
     let disclosure = disclosed.disclosure.as_ref().ok_or_else(|| {
         ServiceError::peer("DISCLOSURE_MISSING", "the statement carries content but none of its slots is shown")
     })?;
-    let checked = disclosure.verify(statement).map_err(|error| (ReceiptReason::CONTENT_INVALID, error.to_string()));
+    let checked = disclosure.verify(statement).map_err(|error| (reason_of(&error), error.to_string()));
     let checked = checked.and_then(|content| match approved(card, certificates, statement, &content) {
         Ok(()) => Ok(content),
         Err(error) => Err((ReceiptReason::APPROVAL_INVALID, error.to_string())),
@@ -144,6 +144,16 @@ fn content(
     })
 }
 
+/// What the receipt says of a content that is refused.
+fn reason_of(error: &DisclosureError) -> ReceiptReason {
+    match error {
+        DisclosureError::Content(errors) if errors.iter().any(|error| matches!(error, ContentError::Check(_))) => {
+            ReceiptReason::CHECK_FAILED
+        }
+        _ => ReceiptReason::CONTENT_INVALID,
+    }
+}
+
 /// A second officer of the origin signed this very content, with a certificate of the origin's operator CA.
 fn approved(
     card: &Card,
@@ -152,6 +162,10 @@ fn approved(
     content: &DisclosedContent,
 ) -> Result<(), ServiceError> {
     let approvals = content.approvals()?;
+    // The one deferral of four eyes: it says so itself, in a slot that everybody is shown, and only ever once.
+    if statement.payload().action == Action::Issue && content.is_emergency() && approvals.is_empty() {
+        return Ok(());
+    }
     let approval =
         approvals.first().ok_or_else(|| ServiceError::peer("APPROVAL_MISSING", "no second officer has approved it"))?;
     let message = content.approval_message(statement);

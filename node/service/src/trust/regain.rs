@@ -16,7 +16,7 @@ use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::Referred;
 use crate::register::STORED_SCHEMA;
-use crate::rows::{self, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
+use crate::rows::{self, Emergency, Holding, Life, OwnNotice, OwnVersion, PurgeJob};
 use crate::search::Searchable;
 use crate::stored::{ShownFields, StoredStatement};
 use crate::sync::{Delivery, Disclosed};
@@ -206,8 +206,13 @@ impl Node {
             ever_sent,
             exercise: content.is_exercise(),
             settled: false,
+            emergency: content.is_emergency().then(|| Emergency {
+                until: payload.issued.plus_seconds(self.limits.emergency_seconds),
+                officer: String::new(),
+            }),
             reference: reference.clone(),
         };
+        self.put_emergency(batch, notice, head.as_ref(), Some(&next).filter(|next| next.life == Life::Issued));
         if let Some(head) = &head {
             batch.delete(area::EXPIRY, area::expiry(head.not_after.as_unix(), self.member, notice));
         }

@@ -2,14 +2,14 @@
 
 use eads_domain::code::Coded;
 use eads_domain::id::{Hash, MemberId, RequestId};
-use eads_domain::slot::{SlotNumber, SlotSet};
+use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::value::{BlobRef, Value};
 use eads_domain::wire::{slot_value, slot_value_message};
 use eads_proto::v1;
 use eads_service::ServiceError;
 use eads_service::audit::{Actor, EntryKind, Listed, Shown};
 use eads_service::import::Rejection;
-use eads_service::notices::{Draft, HolderView, NoticeDetail, NoticeView};
+use eads_service::notices::{Draft, HolderView, Issued, NoticeDetail, NoticeView};
 use eads_service::peers::PeerView;
 use tonic::Status;
 
@@ -138,6 +138,25 @@ pub(super) fn draft(draft: &Draft) -> v1::DraftSummary {
         not_after: draft.not_after.as_unix(),
         batch: draft.origin.batch.clone(),
         created_at: draft.created.as_unix(),
+        state: draft.state.to_string(),
+        returned: draft.returned.as_ref().map(|returned| v1::ReturnedDraft {
+            by: returned.by.clone(),
+            reason: returned.reason.to_string(),
+            text: returned.text.clone(),
+            at: returned.at.as_unix(),
+        }),
+        legal_review: draft.content.is_for_legal_review(),
+        emergency_reason: draft.confirms.clone().unwrap_or_default(),
+    }
+}
+
+pub(super) fn issued(issued: Issued) -> v1::IssueDraftResponse {
+    v1::IssueDraftResponse {
+        reference: issued.reference,
+        version: issued.version.into(),
+        index: issued.at.index,
+        digest: issued.at.digest.as_bytes().to_vec(),
+        delivered_to: codes(&issued.delivered_to),
     }
 }
 
@@ -155,6 +174,7 @@ pub(super) fn notice(view: &NoticeView) -> v1::NoticeSummary {
         exercise: view.exercise,
         title: view.title.clone(),
         audience: codes(&view.audience),
+        marks: view.marks.iter().map(|mark| (*mark).to_owned()).collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod audit;
 mod convert;
+mod life;
 mod node;
 mod notice;
 mod peering;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use eads_domain::entropy::Entropy;
 use eads_domain::id::RequestId;
 use eads_proto::v1::audit_service_server::AuditServiceServer;
+use eads_proto::v1::life_service_server::LifeServiceServer;
 use eads_proto::v1::node_service_server::NodeServiceServer;
 use eads_proto::v1::notice_service_server::NoticeServiceServer;
 use eads_proto::v1::peering_service_server::PeeringServiceServer;
@@ -52,10 +54,11 @@ pub struct OperatorApi {
 
 impl OperatorApi {
     /// Names of the services, for the health service.
-    pub const SERVICES: [&str; 6] = [
+    pub const SERVICES: [&str; 7] = [
         "eads.v1.NodeService",
         "eads.v1.PeeringService",
         "eads.v1.NoticeService",
+        "eads.v1.LifeService",
         "eads.v1.RecordService",
         "eads.v1.SearchService",
         "eads.v1.AuditService",
@@ -81,6 +84,7 @@ impl OperatorApi {
             NodeServiceServer,
             PeeringServiceServer,
             NoticeServiceServer,
+            LifeServiceServer,
             RecordServiceServer,
             SearchServiceServer,
             AuditServiceServer

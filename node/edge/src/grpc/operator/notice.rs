@@ -46,11 +46,20 @@ impl NoticeService for OperatorApi {
             values: convert::slot_values(&message.values)?,
             audience: convert::members(&message.audience)?,
             not_after: Timestamp::from_unix(message.not_after),
+            hold: message.hold,
+            replace: match message.replace.as_str() {
+                "" => None,
+                id => Some(draft_id(id)?),
+            },
         };
         let node = self.node.clone();
         let draft = finish(async move { node.create_draft(&call, new).await }).await?;
-        let (draft_id, reference) = (draft.id.to_string(), draft.reference.to_string());
-        Ok(Response::new(v1::CreateDraftResponse { draft_id, reference }))
+        Ok(Response::new(v1::CreateDraftResponse {
+            draft_id: draft.id.to_string(),
+            reference: draft.reference.to_string(),
+            not_after: draft.not_after.as_unix(),
+            state: draft.state.to_string(),
+        }))
     }
 
     async fn list_drafts(
@@ -97,7 +106,11 @@ impl NoticeService for OperatorApi {
         let (call, message) = self.admit("ApproveDraft", request).await?;
         let id = draft_id(&message.draft_id)?;
         let node = self.node.clone();
-        finish(async move { node.approve_draft(&call, id, &message.signature, &message.certificate).await }).await?;
+        finish(async move {
+            let v1::ApproveDraftRequest { signature, certificate, legal_review, .. } = &message;
+            node.approve_draft(&call, id, signature, certificate, legal_review).await
+        })
+        .await?;
         Ok(Response::new(v1::ApproveDraftResponse {}))
     }
 
@@ -120,13 +133,7 @@ impl NoticeService for OperatorApi {
         let id = draft_id(&message.draft_id)?;
         let node = self.node.clone();
         let issued = finish(async move { node.issue_draft(&call, id).await }).await?;
-        Ok(Response::new(v1::IssueDraftResponse {
-            reference: issued.reference,
-            version: issued.version.into(),
-            index: issued.at.index,
-            digest: issued.at.digest.as_bytes().to_vec(),
-            delivered_to: convert::codes(&issued.delivered_to),
-        }))
+        Ok(Response::new(convert::issued(issued)))
     }
 
     async fn suspend_notice(
@@ -217,7 +224,7 @@ impl NoticeService for OperatorApi {
     }
 }
 
-fn draft_id(text: &str) -> Result<DraftId, Status> {
+pub(super) fn draft_id(text: &str) -> Result<DraftId, Status> {
     text.parse().map_err(|_| convert::invalid("DRAFT_ID_INVALID", "a draft is named by 32 hexadecimal digits"))
 }
 
