@@ -55,8 +55,15 @@ impl Desk {
         let values = content(&people::wanted(number)).to_slot_values();
         let values = values.into_iter().filter(|(slot, _)| !of_the_node.contains(slot));
         let values = values.map(|(slot, value)| (slot, Value::parse(&value).expect("a value"))).collect();
-        let new =
-            NewDraft { action: Action::Issue, reference: None, values, audience: vec![to], not_after: self.not_after, hold: false, replace: None };
+        let new = NewDraft {
+            action: Action::Issue,
+            reference: None,
+            values,
+            audience: vec![to],
+            not_after: self.not_after,
+            hold: false,
+            replace: None,
+        };
         let draft = self.node.create_draft(&self.issuer, new).await.expect("a draft");
         let message = draft.committed().approval_message(draft.not_after);
         let approval = Approval::sign(&message, &self.key, self.approver.certificate.clone());

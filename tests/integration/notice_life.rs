@@ -94,7 +94,11 @@ async fn a_draft_goes_between_its_officers_until_both_stand_for_it() {
     assert_eq!(submit(&issuer, &draft).await.unwrap().state, "submitted");
     assert_eq!(refused(submit(&issuer, &draft).await), "DRAFT_STATE");
     approver.approve(&draft).await.unwrap();
-    assert_eq!(refused(create(&issuer, request(&red("behind"), false, &draft)).await), "DRAFT_STATE", "approved as it is");
+    assert_eq!(
+        refused(create(&issuer, request(&red("behind"), false, &draft)).await),
+        "DRAFT_STATE",
+        "approved as it is"
+    );
     let returned = give_back(&other, &draft).await.unwrap();
     assert_eq!((returned.state.as_str(), returned.approver.as_str()), ("returned", ""));
     assert_eq!(refused(id.issue_draft(&draft).await), "DRAFT_STATE", "its approval is gone");
@@ -267,7 +271,8 @@ async fn where_a_located_adult_is_goes_out_only_with_consent() {
         ..v1::CreateDraftRequest::default()
     };
     assert_eq!(refused(create(&issuer, amend(&yellow("found", located))).await), "CONSENT_REQUIRED");
-    let consented = yellow("found", located).replace("\"missing-person-report\"", "\"missing-person-report\", \"subject-consent\"");
+    let consented =
+        yellow("found", located).replace("\"missing-person-report\"", "\"missing-person-report\", \"subject-consent\"");
     let draft = create(&issuer, amend(&consented)).await.unwrap();
     id.publish(&draft).await.unwrap();
     id.receipted(&reference, &my, &["issue purged", "amend accepted"]).await;

@@ -33,9 +33,7 @@ async fn call(operator: &Operator, method: &str) -> String {
         "IssueDraft" => unit(operator.notices().issue_draft(v1::IssueDraftRequest::default()).await),
         "SubmitDraft" => unit(operator.life().submit_draft(v1::SubmitDraftRequest::default()).await),
         "ReturnDraft" => unit(operator.life().return_draft(v1::ReturnDraftRequest::default()).await),
-        "IssueInEmergency" => {
-            unit(operator.life().issue_in_emergency(v1::IssueInEmergencyRequest::default()).await)
-        }
+        "IssueInEmergency" => unit(operator.life().issue_in_emergency(v1::IssueInEmergencyRequest::default()).await),
         "ConfirmEmergency" => unit(operator.life().confirm_emergency(v1::ConfirmEmergencyRequest::default()).await),
         "ExtendNotice" => unit(operator.life().extend_notice(v1::ExtendNoticeRequest::default()).await),
         "ListDue" => all(operator.life().list_due(v1::ListDueRequest::default()).await).await,

@@ -147,13 +147,12 @@ impl Operator {
 
     async fn hand_in(&self, draft_id: &str, approval: Approval, legal_review: &str) -> Result<(), Status> {
         let Approval { signature, certificate } = approval;
-        let request =
-            v1::ApproveDraftRequest {
-                draft_id: draft_id.to_owned(),
-                signature: signature.to_vec(),
-                certificate,
-                legal_review: legal_review.to_owned(),
-            };
+        let request = v1::ApproveDraftRequest {
+            draft_id: draft_id.to_owned(),
+            signature: signature.to_vec(),
+            certificate,
+            legal_review: legal_review.to_owned(),
+        };
         self.notices().approve_draft(request).await.map(drop)
     }
 }

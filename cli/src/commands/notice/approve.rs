@@ -54,7 +54,10 @@ impl Options {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let profile = context.profile()?;
         let node = context.node_of(&profile).await?;
-        let drafts = self.selection.resolve(&node, |draft| draft.approver.is_empty() && !matches!(draft.state.as_str(), "draft" | "returned")).await?;
+        let drafts = self
+            .selection
+            .resolve(&node, |draft| draft.approver.is_empty() && !matches!(draft.state.as_str(), "draft" | "returned"))
+            .await?;
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut examined = Vec::with_capacity(drafts.len());
         for draft in drafts {

@@ -97,7 +97,8 @@ impl DraftOptions {
         if self.exercise {
             fields.insert("exercise".to_owned(), FieldInput::Flag(true));
         }
-        let mut content = content(fields, Action::Issue, &self.place).map_err(|error| error.about(self.file.display()))?;
+        let mut content =
+            content(fields, Action::Issue, &self.place).map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
         add_photos(&mut content, Vec::new(), &self.photo, &node).await?;
         let request = proto::CreateDraftRequest {
@@ -115,9 +116,8 @@ impl DraftOptions {
 
 impl AmendOptions {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
-        let mut content =
-            content(read_fields(&self.file)?, Action::Amend, &self.place)
-                .map_err(|error| error.about(self.file.display()))?;
+        let mut content = content(read_fields(&self.file)?, Action::Amend, &self.place)
+            .map_err(|error| error.about(self.file.display()))?;
         let node = context.node().await?;
         let request = node.request(proto::GetNoticeRequest { reference: self.reference.to_string() });
         let found = node::answer(node.notices().get_notice(request)).await?;
@@ -236,7 +236,8 @@ pub(super) fn refused(errors: &[ContentError]) -> CliError {
         [single] => single.hint(),
         _ => None,
     };
-    CliError::new(code, Exit::BadInput, text).with_hint(hint.unwrap_or("what each field takes is shown by `eads notice template KIND SUBJECT`"))
+    CliError::new(code, Exit::BadInput, text)
+        .with_hint(hint.unwrap_or("what each field takes is shown by `eads notice template KIND SUBJECT`"))
 }
 
 impl Place {

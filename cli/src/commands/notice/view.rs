@@ -182,10 +182,7 @@ impl DraftView {
             page.toned_field("emergency", reason, Tone::Bad);
         }
         if self.legal_review {
-            page.toned(
-                "LEGAL REVIEW: an approval states its outcome with --legal-review",
-                Tone::Caution,
-            );
+            page.toned("LEGAL REVIEW: an approval states its outcome with --legal-review", Tone::Caution);
         }
     }
 }

@@ -88,15 +88,8 @@ impl DraftState {
 
 impl DraftAct {
     /// Every act.
-    pub const ALL: [Self; 7] = [
-        Self::Replace,
-        Self::Submit,
-        Self::Return,
-        Self::Approve,
-        Self::Issue,
-        Self::IssueInEmergency,
-        Self::Discard,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Replace, Self::Submit, Self::Return, Self::Approve, Self::Issue, Self::IssueInEmergency, Self::Discard];
 
     /// What it is called in messages.
     pub const fn as_str(self) -> &'static str {

@@ -140,9 +140,8 @@ pub static CHECKS: &[Check] = &[
         text: "a black notice says where and when the body was recovered",
         hint: "found-date and found-place cannot be unknown",
         is_broken: |fields| {
-            let is_unsaid = |name| {
-                fields.shown_by_name(name).is_some_and(|value| matches!(value, Value::Absent | Value::Unknown))
-            };
+            let is_unsaid =
+                |name| fields.shown_by_name(name).is_some_and(|value| matches!(value, Value::Absent | Value::Unknown));
             is_unsaid("found-date") || is_unsaid("found-place")
         },
     },
@@ -225,9 +224,11 @@ pub fn needs_legal_review(fields: &dyn Fields) -> bool {
 pub(super) fn reads_political(fields: &dyn Fields) -> bool {
     let warrants = fields.by_name("warrants").map_or(&[][..], Value::items);
     let charges = warrants.iter().flat_map(|warrant| [1, 5].map(|part| warrant.items().get(part)));
-    charges.flatten().filter_map(Value::as_text).map(str::to_lowercase).any(|charge| {
-        CHARGES_FOR_REVIEW.iter().any(|word| charge.contains(word))
-    })
+    charges
+        .flatten()
+        .filter_map(Value::as_text)
+        .map(str::to_lowercase)
+        .any(|charge| CHARGES_FOR_REVIEW.iter().any(|word| charge.contains(word)))
 }
 
 /// The slots that tell where a person of a notice is, for the subjects that have them.
@@ -239,7 +240,8 @@ pub fn whereabouts(subject: SubjectType) -> SlotSet {
 pub fn is_minor(fields: &dyn Fields) -> bool {
     let date = |name| fields.by_name(name).and_then(Value::as_date);
     let is_marked = fields.protection().contains(&"minor");
-    is_marked || matches!((date("birth-date"), date("event-date")), (Some(born), Some(then)) if could_be_minor(born, then))
+    is_marked
+        || matches!((date("birth-date"), date("event-date")), (Some(born), Some(then)) if could_be_minor(born, then))
 }
 
 /// Whether somebody born on `born` can have been under age on `then`; what is not known counts for the younger.

@@ -171,8 +171,11 @@ impl Node {
             return Err(ServiceError::conflict("DRAFT_OTHER", "a draft is replaced by one of the same act and notice"));
         }
         if old.confirms.is_some() {
-            return Err(ServiceError::conflict("DRAFT_OTHER", "what confirms an emergency says what the emergency said")
-                .with_hint("to say something else, draft an amendment: its approval ends the emergency too"));
+            return Err(ServiceError::conflict(
+                "DRAFT_OTHER",
+                "what confirms an emergency says what the emergency said",
+            )
+            .with_hint("to say something else, draft an amendment: its approval ends the emergency too"));
         }
         let act = NoticeAct::of(new.action);
         let place = Place { origin: old.origin.clone(), over: Some(old), ..Place::default() };

@@ -71,8 +71,9 @@ impl Node {
         });
         // Built, so that a value which no longer fits the table is told here and not by an approver.
         let content = Content::build(head.subject, head.kind, values)?;
-        Ok(SlotNumber::all().zip(content.values().iter().cloned()).filter(|(slot, value)| {
-            !of_node.contains(slot) && !value.is_absent()
-        }).collect())
+        Ok(SlotNumber::all()
+            .zip(content.values().iter().cloned())
+            .filter(|(slot, value)| !of_node.contains(slot) && !value.is_absent())
+            .collect())
     }
 }

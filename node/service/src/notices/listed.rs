@@ -219,8 +219,8 @@ impl Node {
                 values: vec![(SlotNumber::REASONS, Value::List(vec![Value::text("delisted")?]))],
                 audience: Vec::new(),
                 not_after: Timestamp::default(),
-            hold: false,
-            replace: None,
+                hold: false,
+                replace: None,
             };
             let origin = DraftOrigin { batch: run.batch.clone(), listed: key.clone(), listed_digest: String::new() };
             self.draft(run.drafter, new, origin).await?;

@@ -95,11 +95,7 @@ fn every_check_tells_the_cases_that_it_is_about() {
         (SILVER, &["court-decision"], NONE),
         (&SILVER.replace("48", "47"), &["court-decision"], &["SILVER_BELOW_THRESHOLD"]),
         (STOLEN, &["theft-or-loss-report"], NONE),
-        (
-            &STOLEN.replace("report =", "# report ="),
-            &["theft-or-loss-report"],
-            &["DOCUMENT_WITHOUT_REPORT"],
-        ),
+        (&STOLEN.replace("report =", "# report ="), &["theft-or-loss-report"], &["DOCUMENT_WITHOUT_REPORT"]),
         (
             &format!("{STOLEN}protection = [\"refugee-or-asylum-seeker\"]\n"),
             &["theft-or-loss-report"],
@@ -127,10 +123,7 @@ fn everything_that_is_wrong_is_told_at_once_with_field_and_hint() {
     let draft = RED.replace("arrest-for-extradition", "locate").replace("72", "12");
     let errors = Content::from_fields(fields(&draft)).unwrap().check_draft(Action::Issue).unwrap_err();
     let told: Vec<_> = errors.iter().map(|error| (error.code().as_str(), error.field())).collect();
-    assert_eq!(
-        told,
-        [("RED_BELOW_THRESHOLD", Some("penalty")), ("RED_WITHOUT_EXTRADITION", Some("requested-action"))]
-    );
+    assert_eq!(told, [("RED_BELOW_THRESHOLD", Some("penalty")), ("RED_WITHOUT_EXTRADITION", Some("requested-action"))]);
     assert!(errors.iter().all(|error| error.hint().is_some()));
 }
 

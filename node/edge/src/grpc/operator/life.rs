@@ -75,10 +75,7 @@ impl LifeService for OperatorApi {
         Ok(Response::new(v1::ExtendNoticeResponse { draft: Some(convert::draft(&draft)) }))
     }
 
-    async fn list_due(
-        &self,
-        request: Request<v1::ListDueRequest>,
-    ) -> Result<Response<Self::ListDueStream>, Status> {
+    async fn list_due(&self, request: Request<v1::ListDueRequest>) -> Result<Response<Self::ListDueStream>, Status> {
         let (call, message) = self.admit("ListDue", request).await?;
         let node = self.node.clone();
         let due = finish(async move { node.due_notices(&call, message.within_days).await }).await?;
