@@ -10,11 +10,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use eads_domain::card::KeyLine;
 use eads_domain::clock::Clock;
 use eads_domain::code::Coded;
 use eads_domain::entropy::Entropy;
 use eads_service::check::{Checker, Section};
 use eads_store::BlobStore;
+use eads_store::vault::Vault;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -170,7 +172,7 @@ pub async fn offline(
 pub(crate) async fn check(target: &Target, progress: &Progress) -> Result<Outcome, Refusal> {
     let checker = match &target.node {
         Some(node) => node.checker(),
-        None => checker(target)?,
+        None => checker(target).await?,
     };
     progress.tell("reading the journal and its view");
     let mut journal = SectionReport::new("journal and view");
@@ -198,13 +200,17 @@ pub(crate) async fn check(target: &Target, progress: &Progress) -> Result<Outcom
     Ok(CheckReport::of(&target.dir, sections).into())
 }
 
-fn checker(target: &Target) -> Result<Checker, Refusal> {
+async fn checker(target: &Target) -> Result<Checker, Refusal> {
     let card = crate::identity::read_card(&target.dir)?;
+    let vault = Vault::new(target.store.clone(), target.keys.clone());
+    // Where earlier cards cannot be read, the walk over the sealed values says so.
+    let signing = eads_service::succession::own_keys(&vault, &card).await;
+    let signing = signing.unwrap_or_else(|_| KeyLine::begin(card.card()));
     let card = card.card();
     Ok(Checker {
         member: card.member,
         register: card.register,
-        signing: card.signing_key,
+        signing,
         store: target.store.clone(),
         keys: target.keys.clone(),
         blobs: Arc::new(BlobStore::open(&target.dir, target.keys.clone())?),

@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Config, FILE_NAME, LogConfig, LogFormat};
 use crate::identity::{KeyCost, PASSPHRASE_VARIABLE, Passphrase};
 use crate::init::{InitOptions, init};
+use crate::keys::{CaAction, CertAction, KeyAction, ca, cert, key};
 use crate::lifecycle;
 use crate::maintain::{BackupArguments, RestoreArguments, StoreAction, backup, restore, store};
 
@@ -50,6 +51,15 @@ enum Action {
     Backup(BackupArguments),
     /// Make the directory of a node from its backup
     Restore(RestoreArguments),
+    /// Change the signing key, and keep its backup
+    #[command(subcommand)]
+    Key(KeyAction),
+    /// Renew certificates
+    #[command(subcommand)]
+    Cert(CertAction),
+    /// Replace the authority behind the certificate that peers see, step by step
+    #[command(subcommand)]
+    Ca(CaAction),
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +158,9 @@ pub fn execute(command: Command) -> ExitCode {
         Action::Store(action) => store(action),
         Action::Backup(arguments) => backup(&arguments),
         Action::Restore(arguments) => restore(arguments),
+        Action::Key(action) => key(action),
+        Action::Cert(action) => cert(action),
+        Action::Ca(action) => ca(action),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

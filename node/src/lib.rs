@@ -7,8 +7,10 @@ pub mod config;
 pub mod control;
 pub mod identity;
 pub mod init;
+mod keys;
 pub mod lifecycle;
 mod maintain;
+mod succession;
 mod upkeep;
 
 /// A quarter of what a receiving node does is allocating; this halves it.

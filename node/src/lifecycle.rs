@@ -8,12 +8,15 @@ use eads_domain::code::{Code, Coded, Fault};
 use eads_domain::entropy::Entropy;
 use eads_domain::id::MemberId;
 use eads_edge::link::{GrpcLink, LinkTimeouts, NodePeers};
+use eads_edge::metrics::serve_metrics;
 use eads_edge::server::{Listeners, serve};
 use eads_edge::tls::{ConnectionRegistry, IdentityHandle, PeerConnector};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits;
 use eads_service::{Node, NodeIdentity, Parts, ServiceError};
 use eads_store::keys::KeyTree;
+use eads_store::reserve::{FileSystem, FreeSpace as _};
+use eads_store::vault::Vault;
 use eads_store::{BlobStore, EmbeddedStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::control::{Control, Target};
 use crate::identity::{Identity, Passphrase};
+use crate::succession::{Expiry, Reload, settle};
 use crate::upkeep::Upkeep;
 
 const AUDIT: &str = "audit";
@@ -35,7 +39,7 @@ pub struct LifecycleError {
 }
 
 impl LifecycleError {
-    fn new(error: &(impl Coded + ?Sized)) -> Self {
+    pub(crate) fn new(error: &(impl Coded + ?Sized)) -> Self {
         Self { code: error.code(), fault: error.fault(), text: error.to_string() }
     }
 
@@ -71,6 +75,10 @@ pub struct Running {
     target: Target,
     control: Option<Control>,
     upkeep: Upkeep,
+    expiry: Expiry,
+    metrics: Option<TcpListener>,
+    /// Where figures are served, if they are.
+    pub metrics_at: Option<std::net::SocketAddr>,
 }
 
 /// Opens the node of `config`. Slow on purpose where keys are decrypted; everything that blocks does so on
@@ -86,6 +94,8 @@ pub async fn open(
     limits: Limits,
 ) -> Result<Running, LifecycleError> {
     let limits = Limits { emergency_seconds: config.notices.emergency_seconds(limits.emergency_seconds), ..limits };
+    let every = limits.expiry_interval.max(std::time::Duration::from_secs(1));
+    let expiry = Expiry::new(passphrase.clone(), every);
     let Files { identity, blobs, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
     let directory = NodePeers::new();
     let registry = ConnectionRegistry::new();
@@ -115,6 +125,11 @@ pub async fn open(
     let node = Node::open(parts).await.map_err(|error| LifecycleError::new(&error))?;
     target.node = Some(node.clone());
     directory.bind(&node);
+    let metrics = match config.metrics.listen {
+        Some(at) => Some(listen(at).await?),
+        None => None,
+    };
+    let metrics_at = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     let peers = listen(config.peers.listen).await?;
     let operators = listen(config.operators.listen).await?;
     let (peer_address, operator_address) =
@@ -135,8 +150,22 @@ pub async fn open(
     };
     let upkeep = Upkeep::new(config.store.compact_above_bytes());
     let control = control(&config.dir);
-    tokio::spawn(keep(peer_identity, operator_identity, config.dir));
-    Ok(Running { node, peers: peer_address, operators: operator_address, listeners, entropy, target, control, upkeep })
+    let reload = Arc::new(Reload::new(peer_identity, operator_identity));
+    target.reload = Some(reload.clone());
+    tokio::spawn(keep(reload, config.dir));
+    Ok(Running {
+        node,
+        peers: peer_address,
+        operators: operator_address,
+        listeners,
+        entropy,
+        target,
+        control,
+        upkeep,
+        expiry,
+        metrics,
+        metrics_at,
+    })
 }
 
 /// Opens the directory of `config` for maintenance while no node runs on it.
@@ -160,6 +189,12 @@ impl Running {
     pub async fn run(self, stop: CancellationToken) -> Result<(), LifecycleError> {
         let workers = tokio::spawn(eads_service::sync::run(self.node.clone(), stop.clone()));
         let upkeep = tokio::spawn(self.upkeep.run(self.target.clone(), stop.clone()));
+        if let Some(listener) = self.metrics {
+            let dir = self.target.dir.clone();
+            let free = Arc::new(move || FileSystem.free(&dir).ok());
+            tokio::spawn(serve_metrics(listener, self.node.clone(), free, stop.clone()));
+        }
+        let expiry = tokio::spawn(self.expiry.run(self.target.clone(), stop.clone()));
         let control = self.control.map(|control| tokio::spawn(control.serve(self.target, stop.clone())));
         let served = serve(self.node, self.entropy, self.listeners, stop.clone()).await;
         stop.cancel();
@@ -169,6 +204,7 @@ impl Running {
             let _ = control.await;
         }
         let _ = upkeep.await;
+        let _ = expiry.await;
         served.map_err(|error| LifecycleError::new(&error))
     }
 }
@@ -215,17 +251,21 @@ fn open_blocking(
     let dir = &config.dir;
     // The store first: it locks the directory, so that nothing below is opened by two nodes.
     let store = EmbeddedStore::open(dir, config.store.options()).map_err(|error| LifecycleError::new(&error))?;
-    let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
     let for_keys = passphrase.for_key_tree().map_err(|error| LifecycleError::new(&error))?;
     let keys = KeyTree::open(dir, &for_keys, entropy.clone()).map_err(|error| LifecycleError::new(&error))?;
     let keys = Arc::new(keys);
+    let store = Arc::new(store);
+    // What a killed node left of a change of keys ends before anything is read of them.
+    let vault = Vault::new(store.clone(), keys.clone());
+    tokio::runtime::Handle::current().block_on(settle(dir, &vault))?;
+    let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
     keys.use_ballast(store.ballast().clone());
     let blobs = BlobStore::open(dir, keys.clone()).map_err(|error| LifecycleError::new(&error))?;
     let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;
     check_member(config.member, &identity)?;
     report(&store);
-    let target = Target { dir: dir.clone(), store: Arc::new(store), keys, audit, clock, entropy, node: None };
+    let target = Target { dir: dir.clone(), store, keys, audit, clock, entropy, node: None, reload: None };
     Ok(Files { identity, blobs, target })
 }
 
@@ -261,17 +301,12 @@ fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net
 }
 
 /// Takes replaced certificates at SIGHUP; a pair that does not match is refused and the old one kept.
-async fn keep(peers: IdentityHandle, operators: IdentityHandle, dir: PathBuf) {
+async fn keep(reload: Arc<Reload>, dir: PathBuf) {
     let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
-        let dir = dir.clone();
-        let loaded = tokio::task::spawn_blocking(move || crate::identity::TlsIdentities::load(&dir)).await;
-        match loaded {
-            Ok(Ok(renewed)) => {
-                peers.replace(renewed.node);
-                operators.replace(renewed.operators);
-                tracing::info!("certificates reloaded");
-            }
+        let (dir, reload) = (dir.clone(), reload.clone());
+        match tokio::task::spawn_blocking(move || reload.reload(&dir)).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(code = %error.code(), "certificates were not reloaded: {error}"),
             Err(_) => tracing::error!("certificates were not reloaded"),
         }

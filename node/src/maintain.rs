@@ -1,6 +1,6 @@
 //! `eads-node store …`, `backup` and `restore`: maintenance by the running node if there is one, else by this process itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -27,7 +27,7 @@ pub(crate) enum StoreAction {
 
 /// How output is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// For people
     Text,
     /// For programs
@@ -45,6 +45,20 @@ pub(crate) struct MaintenanceArguments {
     output: OutputFormat,
     #[command(flatten)]
     passphrase: PassphraseArguments,
+}
+
+impl MaintenanceArguments {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) const fn output(&self) -> OutputFormat {
+        self.output
+    }
+
+    pub(crate) fn passphrase(&self) -> Result<Passphrase, Failure> {
+        self.passphrase.obtain()
+    }
 }
 
 /// Arguments of `backup`.
@@ -152,7 +166,7 @@ pub(crate) fn maintain(arguments: &MaintenanceArguments, request: Request) -> Re
     finish(&outcome, arguments.output)
 }
 
-fn finish(outcome: &Outcome, output: OutputFormat) -> Result<(), Failure> {
+pub(crate) fn finish(outcome: &Outcome, output: OutputFormat) -> Result<(), Failure> {
     match output {
         OutputFormat::Text => outcome.lines.iter().for_each(|line| tell(line)),
         OutputFormat::Json => tell(&outcome.report.to_string()),

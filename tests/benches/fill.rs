@@ -174,6 +174,7 @@ impl Origin {
 
     fn batch(&self) -> SyncBatch {
         SyncBatch {
+            cards: Vec::new(),
             urgent: Vec::new(),
             urgent_checkpoint: Vec::new(),
             first_index: self.tree.size(),

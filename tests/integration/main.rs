@@ -5,6 +5,7 @@
 
 mod audit;
 mod backup;
+mod certificates;
 mod check;
 mod command;
 mod compaction;
@@ -25,6 +26,7 @@ mod record_access;
 mod records;
 mod recovery;
 mod roles;
+mod rotation;
 mod search;
 mod store;
 mod sync_file;

@@ -225,6 +225,7 @@ pub(crate) fn genesis_card() -> SignedCard {
         previous: None,
         issued: Timestamp::from_unix(START),
         next_signing_key: key_digest(&key("signing key 1").verifying_key()),
+        compromised_from: None,
     };
     SignedCard::sign(card, &key("signing key 0")).expect("a card")
 }
@@ -239,6 +240,7 @@ pub(crate) fn rotated_card() -> SignedCard {
         previous: Some(first.digest()),
         issued: Timestamp::from_unix(START + 6 * 3600),
         next_signing_key: key_digest(&key("signing key 2").verifying_key()),
+        compromised_from: None,
         ..first.card().clone()
     };
     SignedCard::sign(card, &key("signing key 1")).expect("a card")

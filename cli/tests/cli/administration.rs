@@ -177,6 +177,7 @@ fn card(home: &Path) -> SignedCard {
         previous: None,
         issued: Timestamp::from_unix(1_795_492_085),
         next_signing_key: key_digest(&key(3).verifying_key()),
+        compromised_from: None,
     };
     SignedCard::sign(card, &key(1)).expect("a card")
 }

@@ -3,6 +3,7 @@
 pub mod error;
 pub mod grpc;
 pub mod link;
+pub mod metrics;
 mod progress;
 pub mod server;
 pub mod tls;

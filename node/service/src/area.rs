@@ -85,6 +85,9 @@ pub const PEER_POSITION: Area = Area::new(60, 1, "peer-position");
 /// Own notices that one officer issued in an emergency: when the second officer's time is over ‖ notice.
 pub const EMERGENCY: Area = Area::new(80, 1, "emergency");
 
+/// Own cards, sealed: sequence → index of the key-change, card.
+pub const OWN_CARD: Area = Area::new(95, 1, "own-card");
+
 /// Keys in [`META`].
 pub mod meta {
     /// The own latest signed checkpoint.

@@ -21,6 +21,7 @@ pub mod rows;
 pub mod search;
 pub mod status;
 pub mod stored;
+pub mod succession;
 pub mod sync;
 pub mod trust;
 

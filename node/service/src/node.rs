@@ -1,9 +1,9 @@
 //! The node as the use cases see it: everything that they share, handed in from outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use eads_domain::card::SignedCard;
-use eads_domain::clock::Clock;
+use eads_domain::card::{KeyLine, SignedCard};
+use eads_domain::clock::{Clock, Timestamp};
 use eads_domain::entropy::Entropy;
 use eads_domain::id::{MemberId, RegisterId};
 use eads_store::blobs::BlobStore;
@@ -32,6 +32,18 @@ pub struct NodeIdentity {
     pub cosigner: SigningKey,
 }
 
+/// The identity in force, with the keys that it has had.
+pub(crate) struct OwnIdentity {
+    /// The current card.
+    pub(crate) card: SignedCard,
+    /// Signs statements, checkpoints, receipts.
+    pub(crate) signing: SigningKey,
+    /// Signs cosignatures.
+    pub(crate) cosigner: SigningKey,
+    /// The own signing keys, each with its part of the register.
+    pub(crate) keys: KeyLine,
+}
+
 /// What a node is made of.
 pub struct Parts {
     /// Who it is.
@@ -58,7 +70,7 @@ pub struct Parts {
 pub struct Node {
     pub(crate) member: MemberId,
     pub(crate) register_id: RegisterId,
-    pub(crate) identity: NodeIdentity,
+    identity: RwLock<Arc<OwnIdentity>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyTree>,
     pub(crate) vault: Vault,
@@ -90,6 +102,8 @@ pub struct Node {
     /// One file of a source at a time.
     pub(crate) importing: crate::records::Importing,
     pub(crate) caught_up: crate::sync::CaughtUp,
+    /// When the own certificates end, by name.
+    pub(crate) certificate_ends: Mutex<Vec<(String, Timestamp)>>,
 }
 
 impl Node {
@@ -102,12 +116,13 @@ impl Node {
         let member = identity.card.card().member;
         let register_id = identity.card.card().register;
         let vault = Vault::new(store.clone(), keys.clone());
-        let register = OwnRegister::open(&*store, member, register_id, &identity.signing.verifying_key()).await?;
+        let identity = crate::succession::recall(&vault, identity).await?;
+        let register = OwnRegister::open(&*store, member, register_id, &identity.keys).await?;
         let peers = Peers::open(&vault).await?;
         let node = Self {
             member,
             register_id,
-            identity,
+            identity: RwLock::new(Arc::new(identity)),
             store,
             keys,
             vault,
@@ -133,11 +148,22 @@ impl Node {
             trust: crate::trust::Trust::default(),
             importing: crate::records::Importing::default(),
             caught_up: crate::sync::CaughtUp::default(),
+            certificate_ends: Mutex::default(),
         };
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
         node.begin_start().await?;
         Ok(Arc::new(node))
+    }
+
+    /// The identity in force. What is signed together is signed under one look at it.
+    pub(crate) fn identity(&self) -> Arc<OwnIdentity> {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another identity in force, which is durable.
+    pub(crate) fn replace_identity(&self, identity: OwnIdentity) {
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
     }
 
     /// Whose node it is.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use eads_domain::audience::AudienceOpening;
+use eads_domain::card::KeyLine;
 use eads_domain::clock::Timestamp;
 use eads_domain::disclosure::Disclosure;
 use eads_domain::id::{Hash, MemberId, NoticeId, RegisterId};
@@ -16,12 +17,11 @@ use eads_domain::slot::{SlotNumber, SlotSet};
 use eads_domain::statement::{Action, Blind, Payload, Statement};
 use eads_store::keys::KeySlot;
 use eads_store::port::{Batch, Scan, Store};
-use ed25519_dalek::VerifyingKey;
 use tokio::sync::watch;
 
 use crate::area::{self, meta};
 use crate::error::ServiceError;
-use crate::node::Node;
+use crate::node::{Node, OwnIdentity};
 use crate::rows::{self, BlobKey, DeliveryKind, DeliveryRow, Holding, OwnVersion};
 use crate::stored::StoredStatement;
 use crate::trust::Recovered;
@@ -82,7 +82,7 @@ struct DeliveryHead {
 }
 
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     frontier: Frontier,
     heads: BTreeMap<MemberId, DeliveryHead>,
 }
@@ -101,7 +101,7 @@ impl OwnRegister {
         store: &dyn Store,
         member: MemberId,
         register: RegisterId,
-        key: &VerifyingKey,
+        keys: &KeyLine,
     ) -> Result<Self, ServiceError> {
         let mut tree = Tree::default();
         let mut frontier = Frontier::default();
@@ -124,7 +124,7 @@ impl OwnRegister {
             }
         }
         let checkpoint = match store.get(area::META, meta::CHECKPOINT).await? {
-            Some(bytes) => Some(SignedCheckpoint::verify(&bytes, member, register, key)?),
+            Some(bytes) => Some(keys.checkpoint(&bytes, member, register)?.0),
             None => None,
         };
         let signed = match &checkpoint {
@@ -225,6 +225,31 @@ impl Node {
         beside: impl FnOnce(&[Appended], &mut Batch) -> Result<(), ServiceError>,
     ) -> Result<Vec<Appended>, ServiceError> {
         let mut writer = self.register.writer.lock().await;
+        let identity = self.identity();
+        self.append_as(&mut writer, &identity, publications, protective, beside, |_| {}).await
+    }
+
+    /// Holds off every other append.
+    pub(crate) async fn register_writer(&self) -> tokio::sync::MutexGuard<'_, Writer> {
+        self.register.writer.lock().await
+    }
+
+    /// Has those who follow this member look again at what there is for them.
+    pub(crate) fn wake_followers(&self) {
+        self.register.grown.send_modify(|_| {});
+    }
+
+    /// The same under an identity that may not be in force yet; `durable` runs between the commit and the moment at
+    /// which anybody sees the longer register.
+    pub(crate) async fn append_as(
+        &self,
+        writer: &mut Writer,
+        identity: &OwnIdentity,
+        publications: Vec<Publication>,
+        protective: bool,
+        beside: impl FnOnce(&[Appended], &mut Batch) -> Result<(), ServiceError>,
+        durable: impl FnOnce(&[Appended]),
+    ) -> Result<Vec<Appended>, ServiceError> {
         self.sequences_now()?;
         let now = self.clock.now();
         let mut frontier = writer.frontier.clone();
@@ -237,7 +262,7 @@ impl Node {
         let mut leaves = Vec::with_capacity(publications.len());
         for publication in publications {
             let index = frontier.size();
-            let statement = self.sign(&publication, now)?;
+            let statement = self.sign(identity, &publication, now)?;
             frontier.append(statement.leaf());
             leaves.push(statement.leaf());
             appended.push(Appended { index, digest: statement.digest() });
@@ -250,11 +275,12 @@ impl Node {
                 size: frontier.size(),
                 root: frontier.root(),
             },
-            &self.identity.signing,
+            &identity.signing,
         )?;
         batch.put(area::META, meta::CHECKPOINT, checkpoint.bytes());
         beside(&appended, &mut batch)?;
         self.store.commit(batch).await?;
+        durable(&appended);
         writer.frontier = frontier;
         writer.heads = heads;
         {
@@ -268,12 +294,17 @@ impl Node {
         Ok(appended)
     }
 
-    fn sign(&self, publication: &Publication, now: Timestamp) -> Result<Statement, ServiceError> {
+    fn sign(
+        &self,
+        identity: &OwnIdentity,
+        publication: &Publication,
+        now: Timestamp,
+    ) -> Result<Statement, ServiceError> {
         let payload = Payload {
             action: publication.action,
             origin: self.member,
             register: self.register_id,
-            keyseq: self.identity.card.card().keyseq,
+            keyseq: identity.card.card().keyseq,
             blind: Blind::random(&*self.entropy),
             notice: publication.notice,
             schema: publication.schema,
@@ -283,7 +314,7 @@ impl Node {
             audience: publication.audience,
             detail: publication.detail,
         };
-        Ok(Statement::sign(payload, &self.identity.signing)?)
+        Ok(Statement::sign(payload, &identity.signing)?)
     }
 
     fn put_statement(
@@ -371,7 +402,7 @@ impl Node {
             let reached = Checkpoint { size: frontier.size(), root: frontier.root(), ..*signed.checkpoint() };
             let reached = match reached.size == size {
                 true => signed.clone(),
-                false => SignedCheckpoint::sign(reached, &self.identity.signing)?,
+                false => SignedCheckpoint::sign(reached, &self.identity().signing)?,
             };
             batch.put(area::META, meta::CHECKPOINT, reached.bytes());
             rows::put(&mut batch, area::META, meta::RECOVERED, &Recovered { from, asked: Vec::new() })?;
@@ -421,6 +452,6 @@ impl Node {
         }
         let root = self.register.root_at(size)?;
         let checkpoint = Checkpoint { member: self.member, register: self.register_id, size, root };
-        SignedCheckpoint::sign(checkpoint, &self.identity.signing).ok()
+        SignedCheckpoint::sign(checkpoint, &self.identity().signing).ok()
     }
 }

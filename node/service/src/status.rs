@@ -1,10 +1,10 @@
 //! The state of the node in one look, and the re-verification of every register.
 
+use eads_domain::card::KeyLine;
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::register::{Frontier, SignedCheckpoint};
 use eads_store::vault::Sealed;
-use ed25519_dalek::VerifyingKey;
 
 use crate::area;
 use crate::check;
@@ -13,7 +13,7 @@ use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::split;
 use crate::pages::Pages;
-use crate::peers::PeerView;
+use crate::peers::{Peer, PeerView};
 use crate::rows::{self, Followed, HeldNotice};
 use crate::trust::{Recalled, Sequencing};
 
@@ -44,6 +44,29 @@ pub struct NodeStatus {
     pub alarms: Vec<String>,
 }
 
+/// The node in figures, without a word of what they are about.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Entries of the own register.
+    pub register_size: u64,
+    /// Own notices in force.
+    pub own_notices: u64,
+    /// Held notices.
+    pub held_notices: u64,
+    /// National records.
+    pub records: u64,
+    /// Entries of the audit log.
+    pub audit_entries: u64,
+    /// Alarms that stand.
+    pub alarms: u64,
+    /// Number of the card in force.
+    pub card_sequence: u64,
+    /// Number of the signing key in force.
+    pub keyseq: u32,
+    /// Accepted peers, and whether each is connected.
+    pub peers: Vec<(MemberId, bool)>,
+}
+
 /// What the re-verification of one register found.
 #[derive(Clone, Debug)]
 pub struct RegisterFinding {
@@ -58,6 +81,24 @@ pub struct RegisterFinding {
 }
 
 impl Node {
+    /// The node in figures, for whoever watches over the machine: they are no access to data, and not audited.
+    pub fn figures(&self) -> Figures {
+        let (own_notices, held_notices, records) = self.counts();
+        let identity = self.identity();
+        let connected = |member| self.peers.status(member).connected;
+        Figures {
+            register_size: self.register.size(),
+            own_notices: own_notices as u64,
+            held_notices: held_notices as u64,
+            records: records as u64,
+            audit_entries: self.audit.head().0,
+            alarms: self.alarms.list().len() as u64,
+            card_sequence: identity.card.card().sequence,
+            keyseq: identity.card.card().keyseq,
+            peers: self.peers.accepted().iter().map(|peer| (peer.member(), connected(peer.member()))).collect(),
+        }
+    }
+
     /// The node in one look.
     ///
     /// # Errors
@@ -129,7 +170,7 @@ impl Node {
         let mut findings = vec![self.walk_own().await?];
         for peer in self.peers.all() {
             if peer.is_followed() {
-                findings.push(self.walk_held(peer.member(), &peer.card.card().signing_key).await?);
+                findings.push(self.walk_held(&peer).await?);
             }
         }
         Ok(findings)
@@ -138,7 +179,7 @@ impl Node {
     async fn walk_own(&self) -> Result<RegisterFinding, ServiceError> {
         let mut finding = RegisterFinding { member: self.member, size: 0, statements: 0, finding: None };
         let mut frontier = Frontier::new();
-        let key = self.identity.signing.verifying_key();
+        let identity = self.identity();
         let mut pages = Pages::of(&*self.store, area::OWN_ENTRY);
         // Entries beyond the size at the start belong to statements that are being written now.
         let checkpoint = self.register.checkpoint();
@@ -160,7 +201,7 @@ impl Node {
                 if let Some(Sealed::Plain { bytes, .. }) =
                     self.vault.get(area::OWN_CONTENT, &area::index(index)).await?
                 {
-                    if let Err(error) = check::statement(&bytes, &key, leaf) {
+                    if let Err(error) = check::statement(&bytes, &identity.keys, leaf) {
                         finding.finding = Some(format!("entry {index}: {error}"));
                         return Ok(finding);
                     }
@@ -173,7 +214,8 @@ impl Node {
         Ok(finding)
     }
 
-    async fn walk_held(&self, origin: MemberId, key: &VerifyingKey) -> Result<RegisterFinding, ServiceError> {
+    async fn walk_held(&self, peer: &Peer) -> Result<RegisterFinding, ServiceError> {
+        let origin = peer.member();
         let _applying = self.applying.lock(origin).await;
         let mut finding = RegisterFinding { member: origin, size: 0, statements: 0, finding: None };
         let followed: Followed = rows::get(&*self.store, area::FOLLOWED, origin.as_bytes()).await?.unwrap_or_default();
@@ -190,13 +232,10 @@ impl Node {
         }
         finding.size = frontier.size();
         if !followed.checkpoint.is_empty() {
-            let register = self.peers.get(origin).map(|peer| peer.card.card().register);
-            let signed = register
-                .map(|register| SignedCheckpoint::verify(followed.checkpoint.as_bytes(), origin, register, key));
-            finding.finding = match signed {
-                Some(Ok(signed)) => against(&signed, &frontier),
-                Some(Err(error)) => Some(error.to_string()),
-                None => None,
+            let register = peer.card.card().register;
+            finding.finding = match peer.keys.checkpoint(followed.checkpoint.as_bytes(), origin, register) {
+                Ok((signed, _)) => against(&signed, &frontier),
+                Err(error) => Some(error.to_string()),
             };
         }
         let mut pages = Pages::of(&*self.store, area::HELD_NOTICE).prefix(origin.as_bytes());
@@ -204,7 +243,7 @@ impl Node {
             for (row, value) in page {
                 let (_, notice) = split(&row)?;
                 let head: HeldNotice = rows::parse(&value)?;
-                if let Some(problem) = self.check_held(origin, notice, &head, key).await? {
+                if let Some(problem) = self.check_held(origin, notice, &head, &peer.keys).await? {
                     finding.finding = Some(format!("entry {}: {problem}", head.content_index));
                     return Ok(finding);
                 }
@@ -219,7 +258,7 @@ impl Node {
         origin: MemberId,
         notice: NoticeId,
         head: &HeldNotice,
-        key: &VerifyingKey,
+        keys: &KeyLine,
     ) -> Result<Option<String>, ServiceError> {
         let row = area::member_number(origin, head.content_index);
         let Some(Sealed::Plain { bytes, .. }) = self.vault.get(area::HELD_CONTENT, &row).await? else {
@@ -228,7 +267,7 @@ impl Node {
         let Some(leaf) = self.held_leaf(origin, head.content_index).await? else {
             return Ok(Some("its leaf is missing".to_owned()));
         };
-        Ok(match check::statement(&bytes, key, leaf) {
+        Ok(match check::statement(&bytes, keys, leaf) {
             Ok((statement, _)) if statement.payload().notice != notice => Some("it is another notice's".to_owned()),
             Ok(_) => None,
             Err(error) => Some(error.to_string()),

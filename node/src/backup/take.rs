@@ -9,6 +9,7 @@ use eads_service::backup::{Exporter, Source, Summary, Touched, inspect};
 use eads_store::archive::{ArchiveKey, ArchiveReader, ArchiveWriter, Written};
 use eads_store::keys::{KdfCost, Passphrase};
 use eads_store::port::Sequence;
+use eads_store::vault::Vault;
 use eads_store::{BlobStore, EmbeddedStore};
 use serde_json::json;
 
@@ -47,11 +48,13 @@ pub(crate) async fn backup(
     let invalid = || Refusal::new("CONTROL_REQUEST", "the escrow's passphrase cannot be read", None);
     let passphrase = Arc::new(Passphrase::new(secret.bytes().ok_or_else(invalid)?)?);
     let card = crate::identity::read_card(&target.dir)?;
+    let vault = Vault::new(target.store.clone(), target.keys.clone());
+    let signing = eads_service::succession::own_keys(&vault, &card).await?;
     let card = card.card();
     let source = Source {
         member: card.member,
         register: card.register,
-        signing: card.signing_key,
+        signing,
         store: target.store.clone(),
         keys: target.keys.clone(),
         blobs: Arc::new(BlobStore::open(&target.dir, target.keys.clone())?),

@@ -45,6 +45,14 @@ impl OperatorsConfig {
     }
 }
 
+/// Figures over plain HTTP: on an address of the machine itself, or of a network that only its watchers reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address and port to listen on; none where no figures are served.
+    pub listen: Option<SocketAddr>,
+}
+
 /// `host:port` in the one spelling that a card accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 pub use error::ConfigError;
 pub use limits::LimitsConfig;
-pub use listeners::{Advertised, OperatorsConfig, PeersConfig};
+pub use listeners::{Advertised, MetricsConfig, OperatorsConfig, PeersConfig};
 pub use log::{LogConfig, LogFilter, LogFormat};
 pub use notices::NoticesConfig;
 pub use store::StoreConfig;
@@ -58,6 +58,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
+    /// Figures for whoever watches over the machine.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
 }
 
 fn here() -> PathBuf {

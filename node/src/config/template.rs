@@ -63,6 +63,11 @@ allow_x25519 = false
 # The node compacts its store by itself, at most once an hour, when that gives back more than this and than what stays.
 # compact_above_mib = 256
 
+[metrics]
+# Figures for Prometheus at http://ADDRESS/metrics, without encryption and without personal data: only on an address
+# that nobody but the machine's watchers reaches. Nothing is served without it.
+# listen = "127.0.0.1:9744"
+
 [log]
 # "text" for people, "json" for collectors.
 format = "text"

@@ -24,12 +24,13 @@ pub(crate) mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eads_domain::clock::Clock;
+use eads_domain::clock::{Clock, Timestamp};
 use eads_domain::code::Coded;
 use eads_domain::entropy::Entropy;
 use eads_domain::id::RequestId;
 use eads_service::Node;
 use eads_service::audit::{Actor, AuditLog, Entry, EntryKind};
+use eads_service::succession::Compromise;
 use eads_store::EmbeddedStore;
 use eads_store::keys::{KdfCost, KeyTree};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::Secret;
+use crate::identity::KeyCost;
+use crate::succession::{self, CaStep, Reload, RotateOptions};
 
 pub use client::{Asked, ask};
 pub use server::Control;
@@ -70,6 +73,52 @@ pub enum Request {
         #[serde(default)]
         cheap_keys: bool,
     },
+    /// Let the next signing key take over.
+    KeyRotate {
+        /// The file with it, absolute; the one below the directory if none is named.
+        next_key: Option<PathBuf>,
+        /// Opens and seals the node's keys.
+        passphrase: Secret,
+        /// The key in force was stolen.
+        stolen: Option<Compromised>,
+        /// Derive at a cost fit for demonstrations and tests only.
+        #[serde(default)]
+        cheap_keys: bool,
+    },
+    /// Renew the listeners' certificates.
+    CertificateRenew {
+        /// Opens the authorities' keys.
+        passphrase: Secret,
+    },
+    /// Replace the node's authority.
+    Ca {
+        /// Which step of it.
+        step: CaStep,
+        /// Opens and seals the node's keys.
+        passphrase: Secret,
+        /// Derive at a cost fit for demonstrations and tests only.
+        #[serde(default)]
+        cheap_keys: bool,
+    },
+}
+
+/// Since when a stolen key may have been used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compromised {
+    /// From this entry on.
+    Index(u64),
+    /// From this moment on, Unix seconds.
+    Time(i64),
+}
+
+impl From<Compromised> for Compromise {
+    fn from(since: Compromised) -> Self {
+        match since {
+            Compromised::Index(index) => Self::Index(index),
+            Compromised::Time(seconds) => Self::Time(Timestamp::from_unix(seconds)),
+        }
+    }
 }
 
 impl Request {
@@ -79,6 +128,12 @@ impl Request {
             Self::Compact {} => "StoreCompact",
             Self::Check {} => "StoreCheck",
             Self::Backup { .. } => "Backup",
+            Self::KeyRotate { stolen: None, .. } => "KeyRotate",
+            Self::KeyRotate { stolen: Some(_), .. } => "KeyCompromised",
+            Self::CertificateRenew { .. } => "CertificateRenew",
+            Self::Ca { step: CaStep::Rotate, .. } => "CaRotate",
+            Self::Ca { step: CaStep::Switch { .. }, .. } => "CaSwitch",
+            Self::Ca { step: CaStep::Retire, .. } => "CaRetire",
         }
     }
 }
@@ -100,6 +155,8 @@ pub struct Target {
     pub entropy: Arc<dyn Entropy>,
     /// The node that runs on it, if one does.
     pub node: Option<Arc<Node>>,
+    /// Where it takes replaced certificates.
+    pub reload: Option<Arc<Reload>>,
 }
 
 /// Where a command tells how far it is, and learns that it should end.
@@ -199,6 +256,15 @@ pub async fn perform(request: Request, actor: Actor, target: &Target, progress: 
             let cost = if cheap_keys { KdfCost::TESTS } else { KdfCost::PRODUCTION };
             crate::backup::backup(target, progress, &to, &escrow, &passphrase, cost).await
         }
+        Request::KeyRotate { next_key, passphrase, stolen, cheap_keys } => {
+            let stolen = stolen.map(Into::into);
+            let options = RotateOptions { next_key, secret: passphrase, stolen, cost: cost(cheap_keys) };
+            succession::rotate_key(target, progress, options).await
+        }
+        Request::CertificateRenew { passphrase } => succession::renew(target, &passphrase).await,
+        Request::Ca { step, passphrase, cheap_keys } => {
+            succession::rotate_ca(target, progress, step, &passphrase, cost(cheap_keys)).await
+        }
     };
     let result = match &done {
         Ok(outcome) if outcome.sound => "OK",
@@ -207,6 +273,10 @@ pub async fn perform(request: Request, actor: Actor, target: &Target, progress: 
     };
     target.audit.outcome(&intent, result, Vec::new()).await?;
     done
+}
+
+const fn cost(cheap: bool) -> KeyCost {
+    if cheap { KeyCost::Tests } else { KeyCost::Production }
 }
 
 /// Does a command in this process, which opened `target` itself, and hands each line of progress to `told`.
@@ -225,7 +295,9 @@ pub async fn alone(request: Request, target: &Target, mut told: impl FnMut(&str)
 }
 
 /// Runs blocking work of a command.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let interrupted = |error| Err(Refusal::new("COMMAND_INTERRUPTED", error, None));
     tokio::task::spawn_blocking(work).await.unwrap_or_else(interrupted)
 }

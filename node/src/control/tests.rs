@@ -17,7 +17,7 @@ pub(crate) fn target(dir: &Path) -> Target {
     let keys = Arc::new(keys);
     let store = Arc::new(EmbeddedStore::open(dir, EmbeddedOptions::default().reserve_bytes(0)).unwrap());
     let audit = AuditLog::open(&dir.join("audit"), keys.clone(), clock.clone()).unwrap();
-    Target { dir: dir.to_path_buf(), store, keys, audit, clock, entropy, node: None }
+    Target { dir: dir.to_path_buf(), store, keys, audit, clock, entropy, node: None, reload: None }
 }
 
 /// A target that is served until this is dropped.

@@ -31,6 +31,8 @@ const CA_SECONDS: i64 = 3652 * DAY;
 pub enum AuthorityKind {
     /// Issues the certificate that peers see; its own is an anchor on the card.
     Node,
+    /// Takes the place of [`AuthorityKind::Node`]; on the card beside it until then.
+    NextNode,
     /// Issues the certificates of operators and of their listener; its own is the operator anchor on the card.
     Operators,
 }
@@ -39,14 +41,20 @@ impl AuthorityKind {
     const fn stem(self) -> &'static str {
         match self {
             Self::Node => "identity/tls-ca",
+            Self::NextNode => "identity/tls-ca-next",
             Self::Operators => "identity/operator-ca",
         }
+    }
+
+    /// Where its certificate lies below the data directory.
+    pub(crate) fn certificate(self) -> String {
+        format!("{}.crt", self.stem())
     }
 
     fn name(self, member: MemberId) -> DistinguishedName {
         let mut name = DistinguishedName::new();
         let common_name = match self {
-            Self::Node => format!("{member} node TLS CA"),
+            Self::Node | Self::NextNode => format!("{member} node TLS CA"),
             Self::Operators => format!("{member} operator CA"),
         };
         name.push(DnType::CommonName, common_name);
@@ -103,9 +111,22 @@ impl Authority {
         entropy: &dyn Entropy,
     ) -> Result<(), IdentityError> {
         let stem = self.kind.stem();
-        let key = sealed_key::seal_p256(self.issuer.key().serialized_der(), passphrase, cost, entropy)?;
+        let key = self.sealed_key(passphrase, cost, entropy)?;
         files::write_private(&dir.join(format!("{stem}.key")), key.as_bytes())?;
         files::write_public(&dir.join(format!("{stem}.crt")), self.certificate_pem.as_bytes())
+    }
+
+    /// Its key as encrypted PEM.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotIssued`].
+    pub(crate) fn sealed_key(
+        &self,
+        passphrase: &Passphrase,
+        cost: KeyCost,
+        entropy: &dyn Entropy,
+    ) -> Result<String, IdentityError> {
+        sealed_key::seal_p256(self.issuer.key().serialized_der(), passphrase, cost, entropy)
     }
 
     /// Reads the one of `member` below the data directory `dir`.

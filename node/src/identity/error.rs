@@ -71,6 +71,12 @@ pub enum IdentityError {
         /// What is wrong with it.
         source: InvalidTlsIdentity,
     },
+    /// An earlier change was interrupted, and the node has not been started since.
+    #[error("{} holds a change that was interrupted: restart the node, which ends it", path.display())]
+    ChangeUnfinished {
+        /// Where it lies.
+        path: PathBuf,
+    },
     /// A certificate or key could not be made.
     #[error("a key or certificate could not be made: {what}")]
     NotIssued {
@@ -105,6 +111,7 @@ impl Coded for IdentityError {
             Self::NotOnCard { .. } => "IDENTITY_NOT_ON_CARD",
             Self::Card { source, .. } => return source.code(),
             Self::Tls { source, .. } => return source.code(),
+            Self::ChangeUnfinished { .. } => "IDENTITY_CHANGE_UNFINISHED",
             Self::NotIssued { .. } => "IDENTITY_NOT_ISSUED",
         })
     }

@@ -6,8 +6,10 @@
 //! identity/card.pem          the card in force, signed by signing.key
 //! identity/tls-ca.{crt,key}  P-256: issues the node's own certificate              key encrypted
 //! identity/node.{crt,key}    P-256: what peers see                                 key not encrypted
+//! identity/tls-ca-next.{crt,key}  the one that takes its place, until it does      key encrypted
 //! identity/operator-ca.{crt,key}  P-256: issues operators' certificates            key encrypted
 //! identity/operators.{crt,key}    P-256: what operators' programs see              key not encrypted
+//! identity/change/           a change of several of these that is under way
 //! offline/next-signing.key   Ed25519: the next signing key; belongs on offline media   encrypted
 //! ```
 //!
@@ -25,9 +27,11 @@ mod sealed_key;
 mod tests;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use eads_domain::card::SignedCard;
+use eads_domain::card::{Endpoint, SignedCard};
+use eads_domain::id::MemberId;
 use eads_edge::tls::{CertificateDer, TlsIdentity};
 use ed25519_dalek::SigningKey;
 
@@ -37,7 +41,7 @@ pub use passphrase::{PASSPHRASE_VARIABLE, Passphrase, PassphraseError};
 pub use sealed_key::KeyCost;
 
 pub(crate) use files::{create_private_dir, sync_dir, write_private, write_public};
-pub(crate) use sealed_key::seal_signing_key;
+pub(crate) use sealed_key::{open_signing_key, seal_signing_key};
 
 /// Where each file lies below the data directory.
 pub(crate) mod place {
@@ -74,8 +78,8 @@ impl Identity {
     /// [`IdentityError`], which names the file; `PASSPHRASE_WRONG` if the passphrase does not open a key.
     pub fn load(dir: &Path, passphrase: &Passphrase) -> Result<Self, IdentityError> {
         let card = read_card(dir)?;
-        let signing_key = sealed_key::open_signing_key(&dir.join(place::SIGNING_KEY), passphrase)?;
-        let cosigner_key = sealed_key::open_signing_key(&dir.join(place::COSIGNER_KEY), passphrase)?;
+        let signing_key = open_signing_key(&dir.join(place::SIGNING_KEY), passphrase)?;
+        let cosigner_key = open_signing_key(&dir.join(place::COSIGNER_KEY), passphrase)?;
         let named = [
             (place::SIGNING_KEY, signing_key.verifying_key() == card.card().signing_key),
             (place::COSIGNER_KEY, cosigner_key.verifying_key() == card.card().cosigner_key),
@@ -94,7 +98,11 @@ impl Identity {
 /// # Errors
 /// [`IdentityError`], which names the file.
 pub fn read_card(dir: &Path) -> Result<SignedCard, IdentityError> {
-    let path = dir.join(place::CARD);
+    read_card_at(&dir.join(place::CARD))
+}
+
+pub(crate) fn read_card_at(path: &Path) -> Result<SignedCard, IdentityError> {
+    let path = path.to_owned();
     SignedCard::from_armor(&files::read_text(&path)?).map_err(|source| IdentityError::Card { path, source })
 }
 
@@ -151,6 +159,21 @@ pub fn replace_operators_certificate(dir: &Path, issued: &Issued) -> Result<(), 
 fn replace(dir: &Path, stem: &str, issued: &Issued) -> Result<(), IdentityError> {
     files::replace_private(&dir.join(format!("{stem}.key")), issued.key_pem.as_bytes())?;
     files::replace_public(&dir.join(format!("{stem}.crt")), issued.certificate_pem.as_bytes())
+}
+
+/// The names in the certificate that peers see: one without any would be refused by other programs than nodes.
+pub(crate) fn node_hosts(member: MemberId, endpoints: &[Endpoint]) -> Vec<String> {
+    let hosts: Vec<_> = endpoints.iter().map(|endpoint| endpoint.host().to_owned()).collect();
+    if hosts.is_empty() { vec![format!("{}.eads", member.to_lowercase())] } else { hosts }
+}
+
+/// The names in the operator listener's certificate.
+pub(crate) fn operator_hosts(listen: SocketAddr, endpoints: &[Endpoint]) -> Vec<String> {
+    let address = listen.ip();
+    let listened = (!address.is_unspecified()).then(|| address.to_string());
+    let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let endpoints = endpoints.iter().map(|endpoint| endpoint.host().to_owned());
+    local.into_iter().chain(listened).chain(endpoints).collect()
 }
 
 /// `<stem>.crt` and `<stem>.key` below `dir`, new.

@@ -72,7 +72,7 @@ fn seal(pkcs8: &[u8], passphrase: &Passphrase, cost: KeyCost, entropy: &dyn Entr
 }
 
 /// Reads an Ed25519 key.
-pub(super) fn open_signing_key(path: &Path, passphrase: &Passphrase) -> Result<SigningKey, IdentityError> {
+pub(crate) fn open_signing_key(path: &Path, passphrase: &Passphrase) -> Result<SigningKey, IdentityError> {
     let document = open(path, passphrase)?;
     SigningKey::from_pkcs8_der(&document).map_err(|_| IdentityError::Damaged { path: path.to_owned() })
 }

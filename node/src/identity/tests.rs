@@ -113,7 +113,7 @@ fn keys_of_another_node_and_mixed_up_files_are_refused() {
 #[test]
 fn the_offline_key_is_the_one_that_the_card_announces() {
     let node = Node::new("MY");
-    let next = sealed_key::open_signing_key(&node.path(place::NEXT_SIGNING_KEY), &node.passphrase).unwrap();
+    let next = open_signing_key(&node.path(place::NEXT_SIGNING_KEY), &node.passphrase).unwrap();
     let announced = node.load().unwrap().card.card().next_signing_key;
     assert_eq!(announced, eads_domain::card::key_digest(&next.verifying_key()));
 }

@@ -7,7 +7,7 @@ mod error;
 mod profiles;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub use profiles::PROFILES;
 
 use crate::config::{FILE_NAME, Template};
 use crate::identity::{
-    Authority, AuthorityKind, IdentityError, KeyCost, Passphrase, create_private_dir, place, seal_signing_key,
-    sync_dir, write_issued, write_private, write_public,
+    Authority, AuthorityKind, IdentityError, KeyCost, Passphrase, create_private_dir, node_hosts, operator_hosts,
+    place, seal_signing_key, sync_dir, write_issued, write_private, write_public,
 };
 
 /// The protocol version that this program speaks.
@@ -179,8 +179,13 @@ impl Birth<'_> {
         let node_ca = self.authority(AuthorityKind::Node)?;
         let operator_ca = self.authority(AuthorityKind::Operators)?;
 
-        write_issued(self.root, place::NODE, &node_ca.issue_node(&self.node_hosts(), self.now)?)?;
-        let listener = operator_ca.issue_listener(&self.operator_hosts(), self.now)?;
+        write_issued(
+            self.root,
+            place::NODE,
+            &node_ca.issue_node(&node_hosts(self.options.member, &self.options.endpoints), self.now)?,
+        )?;
+        let listener = operator_ca
+            .issue_listener(&operator_hosts(self.options.operator_listen, &self.options.endpoints), self.now)?;
         write_issued(self.root, place::OPERATORS, &listener)?;
         profiles::write(self.root, &operator_ca, self.options.operator_listen, self.now)?;
 
@@ -201,6 +206,7 @@ impl Birth<'_> {
             previous: None,
             issued: self.now,
             next_signing_key: key_digest(&next_signing_key.verifying_key()),
+            compromised_from: None,
         };
         let card = SignedCard::sign(card, &signing_key)?;
         write_public(&self.root.join(place::CARD), card.to_armor().as_bytes())?;
@@ -224,20 +230,6 @@ impl Birth<'_> {
         let authority = Authority::create(kind, self.options.member, self.now)?;
         authority.store(self.root, &self.options.passphrase, self.options.cost, &**self.entropy)?;
         Ok(authority)
-    }
-
-    /// A certificate without any host would be refused by other programs than nodes.
-    fn node_hosts(&self) -> Vec<String> {
-        let hosts: Vec<_> = self.options.endpoints.iter().map(|endpoint| endpoint.host().to_owned()).collect();
-        if hosts.is_empty() { vec![format!("{}.eads", self.options.member.to_lowercase())] } else { hosts }
-    }
-
-    fn operator_hosts(&self) -> Vec<String> {
-        let address = self.options.operator_listen.ip();
-        let listened = (!address.is_unspecified()).then(|| address.to_string());
-        let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let endpoints = self.options.endpoints.iter().map(|endpoint| endpoint.host().to_owned());
-        local.into_iter().chain(listened).chain(endpoints).collect()
     }
 
     fn key_tree(&self) -> Result<(), InitError> {

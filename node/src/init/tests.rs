@@ -26,6 +26,13 @@ fn options(dir: PathBuf) -> InitOptions {
     }
 }
 
+/// The directory of a new node, and its passphrase.
+pub(crate) fn made(home: &Path) -> (PathBuf, Passphrase) {
+    let options = options(home.join("node"));
+    run(&options).unwrap();
+    (options.dir, options.passphrase)
+}
+
 fn run(options: &InitOptions) -> Result<InitSummary, InitError> {
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new("init"));
     init(options, &ManualClock::new(Timestamp::from_unix(START)), &entropy)

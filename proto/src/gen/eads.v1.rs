@@ -5576,6 +5576,10 @@ pub struct SyncRequest {
     /// The caller reads `packed`. Without it nothing is packed.
     #[prost(bool, tag = "5")]
     pub accept_packed: bool,
+    /// The sequence number of the answering member's card that the caller holds; cards after it come first. 0 where it
+    /// is not said, and then none come.
+    #[prost(uint64, tag = "6")]
+    pub card: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncResponse {
@@ -5610,6 +5614,28 @@ pub struct SyncResponse {
     /// Nothing else is set then.
     #[prost(bytes = "vec", tag = "10")]
     pub packed: ::prost::alloc::vec::Vec<u8>,
+    /// The cards after the one that the caller holds, in order, before anything that is signed by a key that they name.
+    #[prost(message, repeated, tag = "11")]
+    pub cards: ::prost::alloc::vec::Vec<CardStep>,
+}
+/// A card that takes the place of the one before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CardStep {
+    /// As the member signed it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub card: ::prost::alloc::vec::Vec<u8>,
+    /// Of a card that names another signing key: the entry of the register that changes it.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<KeyChange>,
+}
+/// A key-change entry; the card is what stands behind its detail.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyChange {
+    /// Where it stands in the register.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    #[prost(message, optional, tag = "2")]
+    pub statement: ::core::option::Option<SignedStatement>,
 }
 /// One entry of the caller's delivery log.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,10 +1,11 @@
 //! The bytes of a card. Integers are big-endian, fields stand in the order of PROTOCOL §7.
 //!
 //! ```text
-//! u8 version=1 | member[2] | u8 standing | text16 display name | u8 n ‖ text16* endpoints
+//! u8 version | member[2] | u8 standing | text16 display name | u8 n ‖ text16* endpoints
 //! | u8 n ‖ bytes32* TLS anchors | bytes32 operator anchor | signing key[32] | u32 keyseq | cosigner key[32]
 //! | register[16] | u16 protocol min | u16 protocol max | u8 n ‖ text16* duty contacts | u64 sequence
 //! | previous[32] (zero on the first card) | i64 issued | next signing key digest[32]
+//! | u64 first index that the stolen key before is not trusted for (version 2 only)
 //! text16 = u16 length ‖ UTF-8       bytes32 = u32 length ‖ bytes
 //! ```
 
@@ -18,10 +19,12 @@ use crate::encode::Reader;
 use crate::id::{Hash, MemberId, RegisterId};
 
 const VERSION: u8 = 1;
+/// Of a card that says that the key before was stolen, and of no other.
+const VERSION_COMPROMISED: u8 = 2;
 const NO_PREVIOUS: Hash = Hash::from_bytes([0; 32]);
 
 pub(super) fn encode(card: &Card) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let mut out = vec![if card.compromised_from.is_some() { VERSION_COMPROMISED } else { VERSION }];
     out.extend_from_slice(card.member.as_bytes());
     out.push(card.standing.as_byte());
     put_text(&mut out, card.display_name.as_str());
@@ -48,6 +51,9 @@ pub(super) fn encode(card: &Card) -> Vec<u8> {
     out.extend_from_slice(card.previous.unwrap_or(NO_PREVIOUS).as_bytes());
     out.extend_from_slice(&card.issued.as_unix().to_be_bytes());
     out.extend_from_slice(card.next_signing_key.as_bytes());
+    if let Some(index) = card.compromised_from {
+        out.extend_from_slice(&index.to_be_bytes());
+    }
     out
 }
 
@@ -65,7 +71,7 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 pub(super) fn parse(bytes: &[u8]) -> Result<Card, CardError> {
     let mut reader = Reader::new(bytes);
     let version = reader.u8()?;
-    if version != VERSION {
+    if !matches!(version, VERSION | VERSION_COMPROMISED) {
         return Err(CardError::Version(version));
     }
     let member = MemberId::from_bytes(reader.array()?).map_err(|_| CardError::Member)?;
@@ -84,6 +90,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Card, CardError> {
     let previous = Some(Hash::from_bytes(reader.array()?)).filter(|digest| *digest != NO_PREVIOUS);
     let issued = Timestamp::from_unix(reader.i64()?);
     let next_signing_key = Hash::from_bytes(reader.array()?);
+    let compromised_from = if version == VERSION_COMPROMISED { Some(reader.u64()?) } else { None };
     reader.finish()?;
     let card = Card {
         member,
@@ -102,6 +109,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Card, CardError> {
         previous,
         issued,
         next_signing_key,
+        compromised_from,
     };
     if encode(&card) == bytes { Ok(card) } else { Err(CardError::Malformed) }
 }

@@ -78,6 +78,9 @@ pub enum CardError {
     /// A new announcement without a rotation.
     #[error("the announced next signing key may change only together with the signing key")]
     AnnouncementChanged,
+    /// A stolen key is stated without a rotation away from it.
+    #[error("a card says that a key was stolen only where it replaces that key")]
+    Compromise,
 }
 
 impl Coded for CardError {
@@ -107,6 +110,7 @@ impl Coded for CardError {
             Self::OtherRegister => "CARD_OTHER_REGISTER",
             Self::KeyNotAnnounced => "CARD_KEY_NOT_ANNOUNCED",
             Self::AnnouncementChanged => "CARD_ANNOUNCEMENT_CHANGED",
+            Self::Compromise => "CARD_COMPROMISE",
         })
     }
 

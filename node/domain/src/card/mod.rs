@@ -8,6 +8,7 @@ mod code;
 mod encoding;
 mod error;
 mod field;
+mod keys;
 mod succession;
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -15,6 +16,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 pub use code::{InvalidCode, VerificationCode};
 pub use error::CardError;
 pub use field::{Anchor, DisplayName, DutyContact, Endpoint, ProtocolRange, Standing};
+pub use keys::{KeyLine, KeySpan};
 pub use succession::{Succession, check_successor};
 
 use crate::clock::Timestamp;
@@ -68,6 +70,9 @@ pub struct Card {
     pub issued: Timestamp,
     /// SHA-256 of the signing key that will follow, whose private half is kept offline.
     pub next_signing_key: Hash,
+    /// The key before this one was stolen: its member vouches for nothing that it signed from this index of the
+    /// register on. Only on the card of a rotation.
+    pub compromised_from: Option<u64>,
 }
 
 impl Card {
@@ -86,6 +91,9 @@ impl Card {
         }
         if (self.sequence == GENESIS_SEQUENCE) != self.previous.is_none() || self.sequence < GENESIS_SEQUENCE {
             return Err(CardError::Sequence);
+        }
+        if self.compromised_from.is_some() && self.keyseq == 0 {
+            return Err(CardError::Compromise);
         }
         if !is_sound(&self.signing_key) || !is_sound(&self.cosigner_key) {
             return Err(CardError::WeakKey);

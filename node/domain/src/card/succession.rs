@@ -18,7 +18,8 @@ pub enum Succession {
 ///
 /// # Errors
 /// [`CardError::OtherMember`], [`CardError::Replayed`], [`CardError::Forked`], [`CardError::Gap`],
-/// [`CardError::OtherRegister`], [`CardError::KeyNotAnnounced`], [`CardError::AnnouncementChanged`].
+/// [`CardError::OtherRegister`], [`CardError::KeyNotAnnounced`], [`CardError::AnnouncementChanged`],
+/// [`CardError::Compromise`].
 pub fn check_successor(old: &SignedCard, new: &SignedCard) -> Result<Succession, CardError> {
     let (before, after) = (old.card(), new.card());
     if before.member != after.member {
@@ -40,6 +41,9 @@ pub fn check_successor(old: &SignedCard, new: &SignedCard) -> Result<Succession,
         return Err(CardError::OtherRegister);
     }
     if before.signing_key == after.signing_key && before.keyseq == after.keyseq {
+        if after.compromised_from.is_some() {
+            return Err(CardError::Compromise);
+        }
         // Whoever steals the key in use must not be able to choose the one that follows it.
         return if before.next_signing_key == after.next_signing_key {
             Ok(Succession::Updated)

@@ -39,6 +39,7 @@ pub(crate) fn genesis() -> Card {
         previous: None,
         issued: Timestamp::from_unix(1_800_000_000),
         next_signing_key: key_digest(&key(2).verifying_key()),
+        compromised_from: None,
     }
 }
 

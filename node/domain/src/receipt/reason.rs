@@ -67,6 +67,8 @@ reasons! {
     SCHEMA_UNKNOWN = 108, "schema-unknown";
     /// It breaks a pre-issue check of its kind.
     CHECK_FAILED = 109, "check-failed";
+    /// Signed by a key that was stolen by then, as its origin says itself.
+    KEY_STOLEN = 110, "key-stolen";
     /// Purged because it was withdrawn.
     WITHDRAWN = 200, "withdrawn";
     /// Purged because it was retracted from this receiver.

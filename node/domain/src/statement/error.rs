@@ -36,6 +36,9 @@ pub enum StatementError {
     /// Not signed by that key over those bytes, or not in canonical form.
     #[error("the statement's signature is not good")]
     Signature,
+    /// Signed by a key that its origin does not have, or that does not count for its place in the register.
+    #[error("the statement names another key of its origin")]
+    OtherKey,
 }
 
 impl From<Misread> for StatementError {
@@ -56,6 +59,7 @@ impl Coded for StatementError {
             Self::Detail => Code::new("STATEMENT_DETAIL_INVALID"),
             Self::WeakKey => Code::new("STATEMENT_KEY_WEAK"),
             Self::Signature => Code::new("STATEMENT_SIGNATURE_INVALID"),
+            Self::OtherKey => Code::new("STATEMENT_OTHER_KEYSEQ"),
         }
     }
 

@@ -173,6 +173,9 @@ pub struct Payload {
     pub detail: Hash,
 }
 
+/// Where `keyseq` stands in a payload.
+const KEYSEQ_AT: usize = 20;
+
 impl Payload {
     /// Length of the signed bytes.
     pub const LEN: usize = 186;
@@ -206,6 +209,11 @@ impl Payload {
             rest = tail;
         }
         out
+    }
+
+    /// Which key of its origin a payload names, read before anything of it is verified.
+    pub(crate) fn keyseq_of(bytes: &[u8]) -> Option<u32> {
+        bytes.get(KEYSEQ_AT..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
     }
 
     /// Reads the 186 bytes; says nothing about a signature.

@@ -285,6 +285,7 @@ mod tests {
 
     fn heartbeat() -> SyncBatch {
         SyncBatch {
+            cards: Vec::new(),
             urgent: Vec::new(),
             urgent_checkpoint: Vec::new(),
             first_index: 0,

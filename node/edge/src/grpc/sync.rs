@@ -1,6 +1,7 @@
 //! Between messages of the sync stream and its batches. Bytes that were signed pass through unchanged; reading
 //! checks form and bounds and verifies nothing.
 
+use eads_domain::card::MAX_CARD_BYTES;
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{BlobId, Hash, RegisterId};
 use eads_domain::slot::SlotNumber;
@@ -8,6 +9,7 @@ use eads_domain::wire::{InvalidMessage, PROTOCOL, UnverifiedDisclosure};
 use eads_proto::v1;
 use eads_service::blobs::BlobAsked;
 use eads_service::rows::DeliveryKind;
+use eads_service::succession::{CardStep, KeyChange};
 use eads_service::sync::{Delivery, Disclosed, SyncBatch, SyncCursor};
 
 /// The most leaves of one batch.
@@ -17,6 +19,8 @@ const MAX_DELIVERIES: usize = 64;
 /// The longest proof: a register has fewer than 2^63 leaves, and a consistency proof one node more than levels.
 const MAX_PROOF: usize = 64;
 const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
+/// The most cards of one batch.
+const MAX_CARDS: usize = 64;
 
 /// Asks for what comes after `cursor`.
 pub(in crate::grpc) fn request(cursor: SyncCursor) -> v1::SyncRequest {
@@ -26,6 +30,7 @@ pub(in crate::grpc) fn request(cursor: SyncCursor) -> v1::SyncRequest {
         register_cursor: cursor.register_cursor,
         delivery_cursor: cursor.delivery_cursor,
         accept_packed: true,
+        card: cursor.card,
     }
 }
 
@@ -37,6 +42,7 @@ pub(in crate::grpc) fn cursor(message: &v1::SyncRequest) -> Result<SyncCursor, I
             .map_err(|_| InvalidMessage::Length { field: "register", expected })?,
         register_cursor: message.register_cursor,
         delivery_cursor: message.delivery_cursor,
+        card: message.card,
     })
 }
 
@@ -53,6 +59,7 @@ pub(in crate::grpc) fn message(batch: SyncBatch) -> v1::SyncResponse {
         clock: batch.clock.as_unix(),
         more: batch.more,
         packed: Vec::new(),
+        cards: batch.cards.into_iter().map(step_message).collect(),
     }
 }
 
@@ -63,6 +70,7 @@ pub(in crate::grpc) fn batch(message: v1::SyncResponse) -> Result<SyncBatch, Inv
     }
     let deliveries = |all: Vec<v1::Delivery>| all.into_iter().map(delivery).collect::<Result<Vec<_>, _>>();
     Ok(SyncBatch {
+        cards: steps(message.cards)?,
         urgent: deliveries(message.urgent)?,
         urgent_checkpoint: checkpoint("urgent_checkpoint", message.urgent_checkpoint)?,
         first_index: message.first_index,
@@ -115,6 +123,37 @@ pub(super) fn checkpoint(field: &'static str, bytes: Vec<u8>) -> Result<Vec<u8>,
         return Err(InvalidMessage::TooLong { field, max: MAX_CHECKPOINT_BYTES });
     }
     Ok(bytes)
+}
+
+fn step_message(step: CardStep) -> v1::CardStep {
+    v1::CardStep {
+        card: step.card,
+        change: step.change.map(|KeyChange { index, payload, signature }| v1::KeyChange {
+            index,
+            statement: Some(v1::SignedStatement { payload, signature }),
+        }),
+    }
+}
+
+fn steps(messages: Vec<v1::CardStep>) -> Result<Vec<CardStep>, InvalidMessage> {
+    if messages.len() > MAX_CARDS {
+        return Err(InvalidMessage::TooLong { field: "cards", max: MAX_CARDS });
+    }
+    let change = |change: v1::KeyChange| {
+        let statement = change.statement.ok_or(InvalidMessage::Missing { field: "change.statement" })?;
+        Ok::<_, InvalidMessage>(KeyChange {
+            index: change.index,
+            payload: statement.payload,
+            signature: statement.signature,
+        })
+    };
+    let step = |step: v1::CardStep| {
+        if step.card.len() > MAX_CARD_BYTES {
+            return Err(InvalidMessage::TooLong { field: "card", max: MAX_CARD_BYTES });
+        }
+        Ok(CardStep { card: step.card, change: step.change.map(change).transpose()? })
+    };
+    messages.into_iter().map(step).collect()
 }
 
 fn proof(field: &'static str, nodes: &[Vec<u8>]) -> Result<Vec<Hash>, InvalidMessage> {

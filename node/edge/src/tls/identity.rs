@@ -114,9 +114,16 @@ impl fmt::Debug for TlsIdentity {
 }
 
 fn not_after(leaf: &CertificateDer<'_>) -> Result<Timestamp, InvalidTlsIdentity> {
-    let leaf = Certificate::from_der(leaf).map_err(|_| InvalidTlsIdentity::Certificate)?;
-    let seconds = leaf.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
-    Ok(Timestamp::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX)))
+    validity(leaf).map(|(_, until)| until).ok_or(InvalidTlsIdentity::Certificate)
+}
+
+/// The first and the last second at which a DER certificate is valid; none if it is no X.509.
+pub fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    let moment = |seconds: u64| Timestamp::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let [from, until] = [validity.not_before, validity.not_after].map(|time| moment(time.to_unix_duration().as_secs()));
+    Some((from, until))
 }
 
 /// Where the identity is replaced. Dropping it leaves the last identity in use.

@@ -41,7 +41,7 @@ pub use admission::{Admission, PeerAdmission, PeerDirectory, PeerIdentity};
 pub use channel::{ConnectTimeouts, Liveness, PeerChannel};
 pub use connect::PeerConnector;
 pub use failure::{ConnectFailure, classify};
-pub use identity::{IdentityHandle, IdentitySource, InvalidTlsIdentity, TlsIdentity};
+pub use identity::{IdentityHandle, IdentitySource, InvalidTlsIdentity, TlsIdentity, validity};
 pub use limits::Limits;
 pub use operators::{OperatorIdentity, OperatorServer, serve_operators};
 pub use peers::{PeerServer, ReverseLines, serve_peers};

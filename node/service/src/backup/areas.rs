@@ -60,6 +60,7 @@ const AREAS: &[(Area, Keep)] = &[
     (area::BLOB_WANTED, Keep::Never),
     (area::PEER_POSITION, Keep::Rows),
     (area::EMERGENCY, Keep::Rows),
+    (area::OWN_CARD, Keep::Values),
 ];
 
 /// The areas that go into a backup.

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
+use eads_domain::card::KeyLine;
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{BlobId, MemberId, RegisterId};
-use eads_domain::register::SignedCheckpoint;
 use eads_store::archive::{ArchiveWriter, Written};
 use eads_store::blobs::{BlobName, BlobStore};
 use eads_store::keys::{KeySlot, KeyTree};
 use eads_store::port::{Area, Store};
 use eads_store::vault::{self, PARTS, Sealed, Vault};
-use ed25519_dalek::VerifyingKey;
 
 use super::areas::{self, Keep};
 use super::{AUDIT, BEGIN, Begin, CHANGES, DAY_KEY, END, FILE, GONE, PHOTO, ROW, SECRET, Summary, VALUE};
@@ -35,8 +34,8 @@ pub struct Source {
     pub member: MemberId,
     /// The register on its card.
     pub register: RegisterId,
-    /// The signing key on its card.
-    pub signing: VerifyingKey,
+    /// Its signing keys.
+    pub signing: KeyLine,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The key tree.
@@ -139,7 +138,7 @@ impl<W: Write> Exporter<W> {
         self.summary.sequence = sequence;
         if let Some(bytes) = self.source.store.get(area::META, meta::CHECKPOINT).await? {
             let Source { member, register, signing, .. } = &self.source;
-            let signed = SignedCheckpoint::verify(&bytes, *member, *register, signing)?;
+            let (signed, _) = signing.checkpoint(&bytes, *member, *register)?;
             self.summary.register_size = signed.checkpoint().size;
         }
         let (entries, chain) = self.source.audit.head();

@@ -3,7 +3,7 @@
 use eads_domain::code::Coded as _;
 use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::receipt::Receipt;
-use eads_domain::register::{Frontier, SignedCheckpoint};
+use eads_domain::register::Frontier;
 use eads_store::keys::KeySlot;
 use eads_store::port::Scan;
 
@@ -82,7 +82,8 @@ impl Walk<'_> {
         if followed.checkpoint.is_empty() {
             return Ok(());
         }
-        let signed = SignedCheckpoint::verify(followed.checkpoint.as_bytes(), origin, card.register, &card.signing_key);
+        let signed =
+            peer.keys.checkpoint(followed.checkpoint.as_bytes(), origin, card.register).map(|(signed, _)| signed);
         match signed {
             Err(_) => section.find("CHECKPOINT_INVALID", place),
             Ok(signed) => {
@@ -148,7 +149,7 @@ impl Walk<'_> {
             section.find("LEAF_MISSING", format!("{origin} index {}", head.content_index));
             return Ok(());
         };
-        match statement(&bytes, &peer.card.card().signing_key, leaf) {
+        match statement(&bytes, &peer.keys, leaf) {
             Ok((statement, stored)) => {
                 section.count("statements verified", 1);
                 let said = (statement.payload().notice, statement.digest(), stored.shown());

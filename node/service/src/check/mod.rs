@@ -19,6 +19,7 @@ mod sealed;
 
 use std::sync::Arc;
 
+use eads_domain::card::KeyLine;
 use eads_domain::code::Coded as _;
 use eads_domain::id::{Hash, MemberId, RegisterId};
 use eads_domain::statement::Statement;
@@ -26,7 +27,6 @@ use eads_store::blobs::BlobStore;
 use eads_store::keys::{KeyError, KeySlot, KeyTree};
 use eads_store::port::{Area, Store};
 use eads_store::vault::{Sealed, Vault, VaultError};
-use ed25519_dalek::VerifyingKey;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -48,8 +48,8 @@ pub struct Checker {
     pub member: MemberId,
     /// The register on its card.
     pub register: RegisterId,
-    /// The signing key on its card.
-    pub signing: VerifyingKey,
+    /// Its signing keys.
+    pub signing: KeyLine,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The key tree.
@@ -94,7 +94,7 @@ impl Node {
         Checker {
             member: self.member,
             register: self.register_id,
-            signing: self.identity.signing.verifying_key(),
+            signing: self.identity().keys.clone(),
             store: self.store.clone(),
             keys: self.keys.clone(),
             blobs: self.blobs.files(),
@@ -254,11 +254,11 @@ enum Value {
 /// A stored statement is signed, stands under its leaf, and its openings open what was signed.
 pub(crate) fn statement(
     bytes: &[u8],
-    key: &VerifyingKey,
+    keys: &KeyLine,
     leaf: Hash,
 ) -> Result<(Statement, StoredStatement), ServiceError> {
     let stored = StoredStatement::parse(bytes)?;
-    let statement = Statement::verify(&stored.payload, &stored.signature, key)?;
+    let statement = keys.statement(&stored.payload, &stored.signature)?;
     if statement.leaf() != leaf {
         return Err(ServiceError::internal(
             "STATEMENT_NOT_IN_REGISTER",

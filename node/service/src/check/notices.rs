@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eads_domain::id::{MemberId, NoticeId};
-use eads_domain::receipt::{RECEIPT_BYTES, SignedReceipts};
+use eads_domain::receipt::RECEIPT_BYTES;
 use eads_domain::statement::Action;
 
 use super::Walk;
@@ -188,8 +188,8 @@ impl Walk<'_> {
                 };
                 section.count("signed receipts", 1);
                 let verified = bytes.split_first_chunk::<64>().map(|(signature, parts)| {
-                    let parts = parts.chunks(RECEIPT_BYTES).map(<[u8]>::to_vec).collect();
-                    SignedReceipts::verify(parts, signature, member, &peer.card.card().signing_key).is_ok()
+                    let parts: Vec<Vec<u8>> = parts.chunks(RECEIPT_BYTES).map(<[u8]>::to_vec).collect();
+                    peer.keys.receipts(&parts, signature, member).is_ok()
                 });
                 if verified != Some(true) {
                     section.find(

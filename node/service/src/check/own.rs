@@ -82,7 +82,7 @@ impl Walk<'_> {
             }
             return Ok(None);
         };
-        let signed = SignedCheckpoint::verify(&bytes, self.on.member, self.on.register, &self.on.signing);
+        let signed = self.on.signing.checkpoint(&bytes, self.on.member, self.on.register).map(|(signed, _)| signed);
         if signed.is_err() {
             section.find("CHECKPOINT_INVALID", "own");
         }

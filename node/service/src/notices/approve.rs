@@ -73,7 +73,8 @@ impl Node {
     /// Checks an approval against the draft as it stands now.
     pub(crate) fn verify_approval(&self, draft: &Draft, approval: &Approval) -> Result<(), ServiceError> {
         let message = draft.committed().approval_message(draft.not_after);
-        let anchor = self.identity.card.card().operator_anchor.as_der();
+        let identity = self.identity();
+        let anchor = identity.card.card().operator_anchor.as_der();
         let approver = approval.verify(&message, anchor, self.member, self.clock.now())?;
         if approver.name.as_str() == draft.drafter {
             return Err(ServiceError::denied("APPROVAL_BY_DRAFTER", "who drafted it cannot approve it"));

@@ -1,7 +1,7 @@
 //! The peering ceremony: import a card, compare its code by telephone, two administrators accept, remove.
 
 use eads_domain::agreement::Agreement;
-use eads_domain::card::{self, SignedCard, VerificationCode};
+use eads_domain::card::{self, KeyLine, SignedCard, Succession, VerificationCode};
 use eads_domain::id::MemberId;
 use eads_store::port::Batch;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ struct Pending {
 impl Node {
     /// The own card with its verification code.
     pub fn card(&self) -> Candidate {
-        let card = self.identity.card.clone();
+        let card = self.identity().card.clone();
         Candidate { code: card.verification_code(), card }
     }
 
@@ -75,8 +75,11 @@ impl Node {
             Some(held) if held.state == PeerState::Candidate => self.candidate(card.clone()),
             Some(held) if held.card.bytes() == card.bytes() => return Ok(Candidate { card, code }),
             Some(held) => {
-                card::check_successor(&held.card, &card).map_err(ServiceError::from_peer)?;
-                Peer { card: card.clone(), ..(*held).clone() }
+                match card::check_successor(&held.card, &card).map_err(ServiceError::from_peer)? {
+                    Succession::Unchanged | Succession::Updated => Peer { card: card.clone(), ..(*held).clone() },
+                    // Without its register entry nobody knows what the old key still counts for.
+                    Succession::Rotated => return Err(key_change_missing(member)),
+                }
             }
         };
         let mut batch = Batch::new();
@@ -88,6 +91,8 @@ impl Node {
 
     fn candidate(&self, card: SignedCard) -> Peer {
         Peer {
+            keys: KeyLine::begin(card.card()),
+            earlier_anchors: Vec::new(),
             card,
             state: PeerState::Candidate,
             agreement: None,
@@ -172,6 +177,8 @@ impl Node {
         }
         let peer = Peer {
             card: held.card.clone(),
+            keys: held.keys.clone(),
+            earlier_anchors: held.earlier_anchors.clone(),
             state: PeerState::Accepted,
             agreement: Some(parsed),
             agreement_text: agreement.to_owned(),
@@ -226,4 +233,12 @@ impl Node {
     pub(crate) fn entry(&self, call: &Call, operation: &str) -> crate::audit::Entry {
         crate::audit::Entry::new(EntryKind::Intent, self.clock.now(), call.request, call.actor(), operation)
     }
+}
+
+fn key_change_missing(member: MemberId) -> ServiceError {
+    ServiceError::conflict(
+        "CARD_NEEDS_KEY_CHANGE",
+        format!("the card names another signing key of {member}: it counts with the key-change entry of its register"),
+    )
+    .with_hint("connect the two nodes: the card comes with that entry by itself")
 }

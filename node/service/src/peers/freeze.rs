@@ -55,7 +55,7 @@ impl Node {
             if !matches!(held.state, PeerState::Accepted | PeerState::RecallOnly) {
                 return Ok(false);
             }
-            proof.verify(&[held.card.card().signing_key]).map_err(ServiceError::from_peer)?;
+            proof.verify(&held.keys.keys()).map_err(ServiceError::from_peer)?;
             let before: Option<Fork> = rows::get(&*self.store, area::FORK, member.as_bytes()).await?;
             let fork = Fork {
                 found_at: self.clock.now(),
@@ -157,7 +157,7 @@ impl Node {
             Some(_) => {}
         }
         let mut forgiven = fork.forgiven.clone();
-        let shown = proof.verify(&[held.card.card().signing_key]).map_err(ServiceError::from_peer)?;
+        let shown = proof.verify(&held.keys.keys()).map_err(ServiceError::from_peer)?;
         for checkpoint in [shown.smaller, shown.larger] {
             if !self.is_on_the_line(&held, checkpoint).await? {
                 forgiven.push((checkpoint.size, checkpoint.root));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use eads_domain::agreement::Agreement;
-use eads_domain::card::SignedCard;
+use eads_domain::card::{Anchor, KeyLine, KeySpan, SignedCard};
 use eads_domain::clock::Timestamp;
 use eads_domain::id::MemberId;
 use eads_store::port::{Batch, Scan};
@@ -61,16 +61,35 @@ impl PeerState {
 pub struct Peer {
     /// Its current card.
     pub card: SignedCard,
+    /// Its signing keys, each with its part of its register.
+    pub keys: KeyLine,
+    /// The operator CAs of its earlier cards.
+    pub earlier_anchors: Vec<EarlierAnchor>,
     /// Where it stands.
     pub state: PeerState,
     /// What is sent to it and answered; absent until accepted.
     pub agreement: Option<Agreement>,
-    agreement_text: String,
+    pub(crate) agreement_text: String,
     /// Since when it stands so.
     pub since: Timestamp,
 }
 
+/// An operator CA that was replaced.
+#[derive(Clone, Debug)]
+pub struct EarlierAnchor {
+    /// The CA.
+    pub anchor: Anchor,
+    /// Approvals under it count in what is issued until then.
+    pub until: Timestamp,
+}
+
 impl Peer {
+    /// The operator CAs under which an approval of something issued at that time counts, the one in force first.
+    pub fn operator_anchors(&self, issued: Timestamp) -> impl Iterator<Item = &Anchor> {
+        let earlier = self.earlier_anchors.iter().rev().filter(move |earlier| issued <= earlier.until);
+        [&self.card.card().operator_anchor].into_iter().chain(earlier.map(|earlier| &earlier.anchor))
+    }
+
     /// Who it is.
     pub fn member(&self) -> MemberId {
         self.card.card().member
@@ -94,6 +113,12 @@ struct PeerRow {
     state: PeerState,
     agreement: String,
     since: Timestamp,
+    /// Keys, the oldest first; none where there was one only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<KeySpan>,
+    /// Earlier operator CAs, DER in hexadecimal digits, each until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier_anchors: Vec<(String, Timestamp)>,
 }
 
 /// All peers, in memory and in the store.
@@ -101,7 +126,7 @@ struct PeerRow {
 pub struct Peers {
     all: RwLock<BTreeMap<MemberId, Arc<Peer>>>,
     changed: watch::Sender<u64>,
-    ceremony: tokio::sync::Mutex<()>,
+    pub(crate) ceremony: tokio::sync::Mutex<()>,
     status: status::Board,
 }
 
@@ -141,7 +166,7 @@ impl Peers {
         self.changed.subscribe()
     }
 
-    fn insert(&self, peer: Peer) {
+    pub(crate) fn insert(&self, peer: Peer) {
         self.all.write().unwrap_or_else(PoisonError::into_inner).insert(peer.member(), Arc::new(peer));
         self.changed.send_modify(|changes| *changes += 1);
     }
@@ -152,8 +177,15 @@ fn read(bytes: &[u8]) -> Result<Peer, ServiceError> {
     let card = hex::decode(&row.card)
         .map_err(|error| ServiceError::internal("ROW_UNREADABLE", "a peer's card cannot be read").caused_by(error))?;
     let agreement = if row.agreement.is_empty() { None } else { Some(Agreement::parse(&row.agreement)?) };
+    let card = SignedCard::parse_and_verify(&card)?;
+    let earlier = |(anchor, until): (String, Timestamp)| {
+        let der = hex::decode(&anchor).unwrap_or_default();
+        Ok(EarlierAnchor { anchor: Anchor::from_der(der)?, until })
+    };
     Ok(Peer {
-        card: SignedCard::parse_and_verify(&card)?,
+        earlier_anchors: row.earlier_anchors.into_iter().map(earlier).collect::<Result<_, ServiceError>>()?,
+        keys: KeyLine::from_spans(row.keys).unwrap_or_else(|| KeyLine::begin(card.card())),
+        card,
         state: row.state,
         agreement,
         agreement_text: row.agreement,
@@ -162,12 +194,18 @@ fn read(bytes: &[u8]) -> Result<Peer, ServiceError> {
 }
 
 /// Puts a peer into `batch`, sealed under a key of its own.
-async fn write(vault: &Vault, batch: &mut Batch, peer: &Peer) -> Result<(), ServiceError> {
+pub(crate) async fn write(vault: &Vault, batch: &mut Batch, peer: &Peer) -> Result<(), ServiceError> {
     let row = PeerRow {
         card: hex::encode(peer.card.bytes()),
         state: peer.state,
         agreement: peer.agreement_text.clone(),
         since: peer.since,
+        keys: peer.keys.spans().cloned().collect(),
+        earlier_anchors: peer
+            .earlier_anchors
+            .iter()
+            .map(|earlier| (hex::encode(earlier.anchor.as_der()), earlier.until))
+            .collect(),
     };
     let bytes = serde_json::to_vec(&row)
         .map_err(|error| ServiceError::internal("ROW_UNWRITABLE", "a peer cannot be written").caused_by(error))?;

@@ -24,6 +24,8 @@ pub struct PeerStatus {
     pub last_heard: Option<Timestamp>,
     /// Its clock minus ours, seconds.
     pub clock_skew: i64,
+    /// The sequence of the own card that it holds, as its latest sync said; 0 if it did not.
+    pub card_held: u64,
     /// The last failure, until the next success.
     pub last_error: Option<LinkError>,
 }

@@ -10,7 +10,6 @@ use eads_domain::clock::Timestamp;
 use eads_domain::code::Coded as _;
 use eads_domain::id::{MemberId, RequestId};
 use eads_domain::query::{Answer, Hit, HitSource, Query};
-use eads_domain::register::SignedCheckpoint;
 use eads_domain::slot::SlotTable;
 use tokio::sync::{mpsc, watch};
 
@@ -245,7 +244,8 @@ impl Asking {
             && !answer.checkpoint.is_empty()
         {
             let card = peer.card.card();
-            SignedCheckpoint::verify(&answer.checkpoint, member, card.register, &card.signing_key)
+            peer.keys
+                .checkpoint(&answer.checkpoint, member, card.register)
                 .map_err(|_| wrong("the checkpoint is not the answering member's"))?;
         }
         answer.truncated |= answer.hits.len() > self.node.limits.hits;

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use eads_domain::id::{Hash, MemberId, NoticeId};
-use eads_domain::register::{Frontier, SignedCheckpoint, verify_consistency};
+use eads_domain::register::{Frontier, verify_consistency};
 use eads_store::port::{Batch, MAX_OPERATIONS, Scan};
 
 use super::effect::Effect;
@@ -70,6 +70,7 @@ impl Node {
             register: peer.card.card().register,
             register_cursor: followed.register_cursor,
             delivery_cursor: followed.delivery_cursor,
+            card: peer.card.card().sequence,
         })
     }
 
@@ -92,10 +93,13 @@ impl Node {
     pub(super) async fn apply_with(
         &self,
         origin: MemberId,
-        batch: SyncBatch,
+        mut batch: SyncBatch,
         how: Consistency,
     ) -> Result<Applied, ServiceError> {
         let _applying = self.applying.lock(origin).await;
+        if !batch.cards.is_empty() {
+            self.adopt_cards(origin, std::mem::take(&mut batch.cards), how == Consistency::ByLeaves).await?;
+        }
         let peer = self.followed_peer(origin)?;
         if batch.leaves.len() > MAX_LEAVES || batch.urgent.len() + batch.deliveries.len() > MAX_DELIVERIES {
             return Err(ServiceError::peer("SYNC_BATCH_TOO_LARGE", "a batch carries more than the protocol allows"));
@@ -160,8 +164,8 @@ impl Node {
         checkpoint: &[u8],
     ) -> Result<usize, ServiceError> {
         let card = peer.card.card();
-        let checkpoint = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
-            .map_err(ServiceError::from_peer)?;
+        let (checkpoint, _) =
+            peer.keys.checkpoint(checkpoint, card.member, card.register).map_err(ServiceError::from_peer)?;
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
         let paths: Vec<Vec<Hash>> = urgent.iter().map(|delivery| delivery.inclusion.clone()).collect();
         let verified = self.verify_all(peer, urgent).await?;
@@ -194,7 +198,7 @@ impl Node {
             let rest = all.split_off(share.min(all.len()));
             let (me, peer, certificates) = (self.member, peer.clone(), self.certificates.clone());
             shares.push(tokio::task::spawn_blocking(move || {
-                let verify = |delivery| verify::delivery(me, peer.card.card(), &certificates, delivery);
+                let verify = |delivery| verify::delivery(me, &peer, &certificates, delivery);
                 all.into_iter().map(verify).collect::<Result<Vec<_>, _>>()
             }));
             all = rest;
@@ -219,9 +223,8 @@ impl Node {
         consistency: Option<&[Hash]>,
     ) -> Result<(), ServiceError> {
         let card = peer.card.card();
-        let signed = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
-            .and_then(|signed| signed.keeping(&card.signing_key, &[]))
-            .map_err(ServiceError::from_peer)?;
+        let signed =
+            peer.keys.bare_checkpoint(checkpoint, card.member, card.register).map_err(ServiceError::from_peer)?;
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let mut frontier = frontier(followed)?;
         if size < frontier.size() {
@@ -232,6 +235,12 @@ impl Node {
                 "CHECKPOINT_SKIPS",
                 "the leaves do not lead from the cursor to the checkpoint",
             ));
+        }
+        let changes = peer.keys.spans().filter_map(|span| Some((span.from.checked_sub(first_index)?, span.change?)));
+        for (at, change) in changes {
+            if usize::try_from(at).ok().and_then(|at| leaves.get(at)).is_some_and(|leaf| *leaf != change) {
+                return Err(ServiceError::peer("KEY_CHANGE_NOT_IN_REGISTER", "its key-change is not where it said"));
+            }
         }
         let old_root = frontier.root();
         for leaf in leaves {

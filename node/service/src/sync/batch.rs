@@ -7,6 +7,7 @@ use eads_domain::id::{Hash, RegisterId};
 use eads_domain::slot::SlotNumber;
 
 use crate::rows::DeliveryKind;
+use crate::succession::CardStep;
 
 /// Where a follower stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,15 @@ pub struct SyncCursor {
     pub register_cursor: u64,
     /// Deliveries held: the next one wanted has this sequence.
     pub delivery_cursor: u64,
+    /// The sequence number of the card held; 0 where it is not said.
+    pub card: u64,
 }
 
 /// One item of a sync stream.
 #[derive(Clone, Debug)]
 pub struct SyncBatch {
+    /// Cards after the one that the follower holds, in order: they count before anything else.
+    pub cards: Vec<CardStep>,
     /// Withdrawals, suspensions and retractions that the follower does not hold yet.
     pub urgent: Vec<Delivery>,
     /// The signed checkpoint to which their inclusion proofs lead; empty without any.
@@ -47,7 +52,8 @@ impl SyncBatch {
     pub fn size(&self) -> usize {
         let entries = self.urgent.iter().chain(&self.deliveries);
         let entries: usize = entries.map(|entry| entry.disclosed.as_ref().map_or(0, Disclosed::size)).sum();
-        entries + self.leaves.len() * 32 + 512
+        let cards: usize = self.cards.iter().map(|step| step.card.len() + 512).sum();
+        entries + cards + self.leaves.len() * 32 + 512
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use eads_domain::encode::sha256;
 use eads_domain::id::MemberId;
-use eads_domain::receipt::{Receipt, ReceiptStatus, SignedReceipts};
+use eads_domain::receipt::{Receipt, ReceiptStatus};
 use eads_store::port::Batch;
 
 use crate::area;
@@ -36,8 +36,7 @@ impl Node {
         if parts.len() > RECEIPTS {
             return Err(ServiceError::peer("RECEIPTS_TOO_MANY", format!("at most {RECEIPTS} receipts a signature")));
         }
-        let receipts = SignedReceipts::verify(parts, signature, peer, &known.card.card().signing_key)
-            .map_err(ServiceError::from_peer)?;
+        let receipts = known.keys.fresh_receipts(&parts, signature, peer).map_err(ServiceError::from_peer)?;
         let _notices = self.notices.lock().await;
         let mut batch = Batch::new();
         batch.protective();

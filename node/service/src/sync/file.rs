@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use eads_domain::code::Coded as _;
 use eads_domain::id::MemberId;
-use eads_domain::receipt::{Receipt, SignedReceipts};
+use eads_domain::receipt::SignedReceipts;
 use eads_domain::sync_file::{FileReader, FileWriter, Header, SyncFileError, SyncFileKey};
 use eads_store::port::{Batch, Scan};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,9 @@ pub struct Imported {
 struct Position {
     register_cursor: u64,
     delivery_cursor: u64,
+    /// The own card that it holds; 0 where it did not say.
+    #[serde(default)]
+    card: u64,
 }
 
 /// How far a file reaches.
@@ -142,6 +145,7 @@ impl Node {
             register: self.register_id,
             register_cursor: start.register_cursor.unwrap_or(known.register_cursor),
             delivery_cursor: start.delivery_cursor.unwrap_or(known.delivery_cursor),
+            card: known.card,
         };
         if cursor.register_cursor > self.register.size() || cursor.delivery_cursor > self.delivery_next(peer).await {
             return Err(ServiceError::conflict("CURSOR_IN_FUTURE", "the cursor is ahead of the register"));
@@ -173,8 +177,8 @@ impl Node {
         codec: PartCodec,
         sender: &mpsc::Sender<Result<Vec<u8>, ServiceError>>,
     ) -> Result<Vec<u8>, ServiceError> {
-        let (own, there, now) = (self.identity.card.card(), peer.card.card(), self.clock.now());
-        let mut writer = FileWriter::new(own, &self.identity.signing, there, now, &*self.entropy)
+        let (identity, there, now) = (self.identity(), peer.card.card(), self.clock.now());
+        let mut writer = FileWriter::new(identity.card.card(), &identity.signing, there, now, &*self.entropy)
             .map_err(ServiceError::from_coded)?;
         let mut ready = Vec::new();
         let put = |writer: &mut FileWriter<'_>, part: FilePart| {
@@ -206,9 +210,7 @@ impl Node {
             let owed = self.store.scan(scan.clone()).await?;
             let Some((last, _)) = owed.last() else { return Ok(signed) };
             scan.after = Some(last.clone());
-            let receipts: Result<Vec<_>, _> = owed.iter().map(|(_, part)| Receipt::parse(part)).collect();
-            let receipts = receipts.map_err(ServiceError::from_coded)?;
-            signed.push(SignedReceipts::sign(&receipts, &self.identity.signing).map_err(ServiceError::from_coded)?);
+            signed.push(self.sign_receipts(owed.iter().map(|(_, part)| part.as_slice()))?);
         }
     }
 
@@ -264,7 +266,7 @@ impl Node {
             return Err(ServiceError::conflict("SYNC_FILE_OTHER_CARD", text)
                 .with_hint("import the member's current card, or have the file exported anew"));
         }
-        let key = SyncFileKey::new(&self.identity.signing);
+        let key = SyncFileKey::new(&self.identity().signing);
         let mut reader = FileReader::new(header, begin, card.signing_key, &key).map_err(ServiceError::from_coded)?;
         let before = self.cursor(origin).await?;
         let mut brought = Imported { member: origin, leaves: 0, deliveries: 0, receipts: 0, cursor: before };
@@ -309,7 +311,11 @@ impl Node {
             reach.deliveries = Some(last.sequence.saturating_add(1));
         }
         trim(&mut batch, held)?;
-        if batch.urgent.is_empty() && batch.checkpoint.is_empty() && batch.deliveries.is_empty() {
+        if batch.cards.is_empty()
+            && batch.urgent.is_empty()
+            && batch.checkpoint.is_empty()
+            && batch.deliveries.is_empty()
+        {
             return Ok(());
         }
         let applied = self.apply_with(origin, batch, Consistency::ByLeaves).await?;
@@ -319,7 +325,7 @@ impl Node {
     }
 
     async fn keep_position(&self, peer: MemberId, cursor: SyncCursor) -> Result<(), ServiceError> {
-        let SyncCursor { register, register_cursor, delivery_cursor } = cursor;
+        let SyncCursor { register, register_cursor, delivery_cursor, card } = cursor;
         let known = register_cursor <= self.register.size() && delivery_cursor <= self.delivery_next(peer).await;
         if register != self.register_id || !known {
             // It says nothing about this register as it stands; the next file begins where it would have.
@@ -327,7 +333,7 @@ impl Node {
         }
         let mut batch = Batch::new();
         batch.protective();
-        let position = Position { register_cursor, delivery_cursor };
+        let position = Position { register_cursor, delivery_cursor, card };
         rows::put(&mut batch, area::PEER_POSITION, peer.as_bytes(), &position)?;
         self.store.commit(batch).await?;
         Ok(())

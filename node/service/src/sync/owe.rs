@@ -1,7 +1,7 @@
 //! Receipts that this node owes: durable with what they answer, signed and handed over until they are taken.
 
 use eads_domain::id::MemberId;
-use eads_domain::receipt::{Receipt, ReceiptReason, ReceiptStatus, SignedReceipts};
+use eads_domain::receipt::{Receipt, ReceiptError, ReceiptReason, ReceiptStatus, SignedReceipts};
 use eads_store::port::{Batch, Scan};
 
 use super::collect::RECEIPTS;
@@ -61,11 +61,24 @@ impl Node {
             reason: ReceiptReason::from_number(answered.reason),
             at: answered.at,
             backups_until: None,
-            keyseq: self.identity.card.card().keyseq,
+            keyseq: self.identity().card.card().keyseq,
         };
         let key = [area::member_number(origin, index), vec![status.as_byte()]].concat();
         batch.put(area::OWED, key, receipt.to_bytes());
         Ok(())
+    }
+
+    /// Signs receipts that are owed, whatever key was in force when they came to be.
+    pub(super) fn sign_receipts<'a>(
+        &self,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<SignedReceipts, ServiceError> {
+        let identity = self.identity();
+        let keyseq = identity.card.card().keyseq;
+        let receipts = parts.map(|part| Ok(Receipt { keyseq, ..Receipt::parse(part)? }));
+        let receipts =
+            receipts.collect::<Result<Vec<_>, _>>().map_err(|error: ReceiptError| ServiceError::from_coded(error))?;
+        SignedReceipts::sign(&receipts, &identity.signing).map_err(ServiceError::from_coded)
     }
 
     /// Hands over everything that is owed to `peer`. Returns how many receipts it took.
@@ -77,11 +90,7 @@ impl Node {
             if owed.is_empty() {
                 return Ok(taken);
             }
-            let mut receipts = Vec::with_capacity(owed.len());
-            for (_, part) in &owed {
-                receipts.push(Receipt::parse(part).map_err(ServiceError::from_coded)?);
-            }
-            let signed = SignedReceipts::sign(&receipts, &self.identity.signing).map_err(ServiceError::from_coded)?;
+            let signed = self.sign_receipts(owed.iter().map(|(_, part)| part.as_slice()))?;
             self.link.post_receipts(peer, &signed).await.map_err(PostError::Link)?;
             let mut batch = Batch::new();
             batch.protective();

@@ -31,6 +31,8 @@ pub(super) struct Serving {
     peer: MemberId,
     register_cursor: u64,
     delivery_cursor: u64,
+    /// The card that the follower holds; 0 where it does not say.
+    card: u64,
     /// Urgent entries below this sequence were sent in this stream, or are held by the follower.
     urgent_cursor: u64,
     grown: watch::Receiver<u64>,
@@ -78,6 +80,12 @@ impl Node {
             );
             return Err(ServiceError::conflict("CURSOR_IN_FUTURE", "the cursor is ahead of the register"));
         }
+        let card = self.own_card_sequence();
+        if cursor.card > card {
+            let text = format!("{peer} holds card {} of this member, but this node runs with card {card}", cursor.card);
+            self.alarms.raise("IDENTITY_OLD", self.clock.now(), format!("{text}; restore the identity as it was last"));
+        }
+        self.peers.note(peer, |status| status.card_held = cursor.card);
         self.dialled.by(peer).notify_waiters();
         let serving = Serving::new(self, peer, cursor);
         let batches = stream::unfold(Some(serving), |serving| async move {
@@ -100,6 +108,7 @@ impl Serving {
             register_cursor: cursor.register_cursor,
             delivery_cursor: cursor.delivery_cursor,
             urgent_cursor: cursor.delivery_cursor,
+            card: cursor.card,
             greeted: false,
             pace: Pace::default(),
             node,
@@ -113,17 +122,42 @@ impl Serving {
 
     /// The next batch; none when everything there is now was given.
     pub(super) async fn pending(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
-        match self.node.peers.get(self.peer).map(|peer| peer.state) {
-            Some(PeerState::Accepted) => self.whole().await,
-            Some(PeerState::RecallOnly | PeerState::Frozen) => self.recall().await,
-            Some(PeerState::Candidate) | None => {
-                Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"))
+        loop {
+            if let Some(batch) = self.cards().await? {
+                return Ok(Some(batch));
             }
+            let before = (self.register_cursor, self.delivery_cursor, self.urgent_cursor);
+            let card = self.node.own_card_sequence();
+            let batch = match self.node.peers.get(self.peer).map(|peer| peer.state) {
+                Some(PeerState::Accepted) => self.whole().await,
+                Some(PeerState::RecallOnly | PeerState::Frozen) => self.recall().await,
+                Some(PeerState::Candidate) | None => {
+                    Err(ServiceError::denied("PEER_UNKNOWN", "this member is not an accepted peer"))
+                }
+            }?;
+            if self.card == 0 || self.node.own_card_sequence() == card {
+                return Ok(batch);
+            }
+            // The key was changed meanwhile: the follower must know the new one before it sees its word.
+            (self.register_cursor, self.delivery_cursor, self.urgent_cursor) = before;
         }
+    }
+
+    /// Cards that the follower does not hold, before everything that they are needed for.
+    async fn cards(&mut self) -> Result<Option<SyncBatch>, ServiceError> {
+        let cards = self.node.card_steps(self.card).await?;
+        if cards.is_empty() {
+            return Ok(None);
+        }
+        self.card += cards.len() as u64;
+        Ok(Some(SyncBatch { cards, more: true, ..self.empty() }))
     }
 
     async fn next(&mut self) -> Result<SyncBatch, ServiceError> {
         self.pace.taken();
+        if self.card > 0 {
+            self.node.peers.note(self.peer, |status| status.card_held = self.card);
+        }
         loop {
             self.grown.mark_unchanged();
             self.peers.mark_unchanged();
@@ -197,6 +231,7 @@ impl Serving {
 
     fn empty(&self) -> SyncBatch {
         SyncBatch {
+            cards: Vec::new(),
             urgent: Vec::new(),
             urgent_checkpoint: Vec::new(),
             first_index: self.register_cursor,

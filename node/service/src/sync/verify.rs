@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use eads_domain::approval::{ApprovalError, OfficerCertificate};
-use eads_domain::card::Card;
 use eads_domain::disclosure::{DisclosedContent, Disclosure, DisclosureError};
 use eads_domain::encode::sha256;
 use eads_domain::id::{Hash, MemberId};
@@ -18,6 +17,7 @@ use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest};
 
 use super::{Delivery, Disclosed};
 use crate::error::ServiceError;
+use crate::peers::Peer;
 use crate::rows::DeliveryKind;
 use crate::stored::StoredStatement;
 
@@ -58,7 +58,7 @@ pub(super) enum Says {
 /// Verifies one delivery of `origin` for `me`, apart from its place in the register.
 pub(super) fn delivery(
     me: MemberId,
-    card: &Card,
+    peer: &Peer,
     certificates: &Certificates,
     delivery: Delivery,
 ) -> Result<Verified, ServiceError> {
@@ -67,7 +67,7 @@ pub(super) fn delivery(
         return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "a delivery of photographs carries no statement"));
     }
     let word = match disclosed {
-        Some(disclosed) => Some(word(me, card, certificates, kind, disclosed)?),
+        Some(disclosed) => Some(word(me, peer, certificates, index, kind, disclosed)?),
         None => None,
     };
     Ok(Verified { sequence, index, word, blob: slot.filter(|_| kind == DeliveryKind::Blob) })
@@ -80,22 +80,21 @@ pub(super) fn included(word: &Word, index: u64, size: u64, path: &[Hash], root: 
 
 fn word(
     me: MemberId,
-    card: &Card,
+    peer: &Peer,
     certificates: &Certificates,
+    index: u64,
     kind: DeliveryKind,
     disclosed: Disclosed,
 ) -> Result<Word, ServiceError> {
-    let statement = Statement::verify(&disclosed.payload, &disclosed.signature, &card.signing_key)
-        .map_err(ServiceError::from_peer)?;
+    let card = peer.card.card();
+    let (statement, vouched) =
+        peer.keys.statement_at(&disclosed.payload, &disclosed.signature, index).map_err(ServiceError::from_peer)?;
     let payload = statement.payload();
     if payload.origin != card.member {
         return Err(ServiceError::peer("STATEMENT_OTHER_ORIGIN", "the statement is not the sender's own"));
     }
     if payload.register != card.register {
         return Err(ServiceError::peer("STATEMENT_OTHER_REGISTER", "the statement belongs to another register"));
-    }
-    if payload.keyseq != card.keyseq {
-        return Err(ServiceError::peer("STATEMENT_OTHER_KEYSEQ", "the statement names another key of its origin"));
     }
     if (payload.action == Action::Retract) != (kind == DeliveryKind::Retract) {
         return Err(ServiceError::peer("DELIVERY_KIND_WRONG", "the delivery is not of the statement's kind"));
@@ -110,20 +109,23 @@ fn word(
         ServiceError::peer("AUDIENCE_MISSING", "the statement does not prove that it is addressed to this member")
     })?;
     addressed.verify(me, &payload.audience).map_err(ServiceError::from_peer)?;
-    let says = if payload.action == Action::Retract {
+    let says = if !vouched && !payload.action.is_protective() {
+        let text = "the key that signed it was stolen by then";
+        Says::Refused(ReceiptReason::KEY_STOLEN, text.to_owned())
+    } else if payload.action == Action::Retract {
         let detail = RetractDetail::parse(&disclosed.detail).map_err(ServiceError::from_peer)?;
         if detail.digest() != payload.detail {
             return Err(ServiceError::peer("RETRACT_DETAIL_WRONG", "the retraction's detail is not what was signed"));
         }
         Says::Retract(detail)
     } else {
-        content(card, certificates, &statement, &disclosed)?
+        content(peer, certificates, &statement, &disclosed)?
     };
     Ok(Word { stored: stored(me, disclosed), statement, says })
 }
 
 fn content(
-    card: &Card,
+    peer: &Peer,
     certificates: &Certificates,
     statement: &Statement,
     disclosed: &Disclosed,
@@ -132,7 +134,7 @@ fn content(
         ServiceError::peer("DISCLOSURE_MISSING", "the statement carries content but none of its slots is shown")
     })?;
     let checked = disclosure.verify(statement).map_err(|error| (reason_of(&error), error.to_string()));
-    let checked = checked.and_then(|content| match approved(card, certificates, statement, &content) {
+    let checked = checked.and_then(|content| match approved(peer, certificates, statement, &content) {
         Ok(()) => Ok(content),
         Err(error) => Err((ReceiptReason::APPROVAL_INVALID, error.to_string())),
     });
@@ -156,7 +158,7 @@ fn reason_of(error: &DisclosureError) -> ReceiptReason {
 
 /// A second officer of the origin signed this very content, with a certificate of the origin's operator CA.
 fn approved(
-    card: &Card,
+    peer: &Peer,
     certificates: &Certificates,
     statement: &Statement,
     content: &DisclosedContent,
@@ -169,9 +171,18 @@ fn approved(
     let approval =
         approvals.first().ok_or_else(|| ServiceError::peer("APPROVAL_MISSING", "no second officer has approved it"))?;
     let message = content.approval_message(statement);
-    let certificate = certificates.get(&approval.certificate, card.operator_anchor.as_der())?;
-    approval.verify_under(&certificate, &message, card.member, statement.payload().issued)?;
-    Ok(())
+    let issued = statement.payload().issued;
+    let mut outcome = Ok(());
+    for anchor in peer.operator_anchors(issued) {
+        let certificate = certificates.get(&approval.certificate, anchor.as_der());
+        outcome = certificate
+            .and_then(|certificate| approval.verify_under(&certificate, &message, peer.member(), issued).map(drop))
+            .map_err(ServiceError::from_peer);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 /// Officers' certificates that were found to be issued by an anchor: most statements of an origin are approved by a few

@@ -63,10 +63,8 @@ impl Node {
         let card = origin.card.card();
         let followed: Option<Followed> = rows::get(&*self.store, area::FOLLOWED, origin.member().as_bytes()).await?;
         let Some(followed) = followed.filter(|followed| !followed.checkpoint.is_empty()) else { return Ok(None) };
-        let signed =
-            SignedCheckpoint::verify(followed.checkpoint.as_bytes(), card.member, card.register, &card.signing_key);
-        // One that an earlier key signed proves nothing under the key in force.
-        Ok(signed.ok().filter(|signed| signed.checkpoint().size == followed.register_cursor))
+        let signed = origin.keys.checkpoint(followed.checkpoint.as_bytes(), card.member, card.register);
+        Ok(signed.ok().map(|(signed, _)| signed).filter(|signed| signed.checkpoint().size == followed.register_cursor))
     }
 
     /// The root of the first `size` leaves held of `origin`; none if they are not all there.
@@ -147,9 +145,8 @@ impl Node {
         consistency: &[Hash],
     ) -> Result<Option<EquivocationProof>, ServiceError> {
         let card = peer.card.card();
-        let signed = SignedCheckpoint::verify(checkpoint, card.member, card.register, &card.signing_key)
-            .and_then(|signed| signed.keeping(&card.signing_key, &[]))
-            .map_err(ServiceError::from_peer)?;
+        let signed =
+            peer.keys.bare_checkpoint(checkpoint, card.member, card.register).map_err(ServiceError::from_peer)?;
         match self.judge(peer, &signed).await? {
             Judgement::Contradicts(proof) => Ok(Some(*proof)),
             Judgement::Agrees | Judgement::Forgiven => Ok(None),
@@ -184,9 +181,7 @@ impl Node {
         self.trust.known(peer.member(), |known| known.ahead = None);
         let scan = Scan::new(area::WITNESSED, crate::peers::MAX_PEERS).prefix(*peer.member().as_bytes());
         for (_, bytes) in self.store.scan(scan).await? {
-            let Ok(signed) = SignedCheckpoint::verify(&bytes, card.member, card.register, &card.signing_key) else {
-                continue;
-            };
+            let Ok((signed, _)) = peer.keys.checkpoint(&bytes, card.member, card.register) else { continue };
             match self.judge(peer, &signed).await? {
                 Judgement::Contradicts(proof) => {
                     self.freeze(&proof).await?;

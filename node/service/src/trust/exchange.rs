@@ -122,7 +122,7 @@ impl Node {
                 continue;
             }
             if let Some(signed) = self.held_checkpoint(&origin).await? {
-                let cosignature = signed.cosign(self.member, &self.identity.cosigner, self.clock.now())?;
+                let cosignature = signed.cosign(self.member, &self.identity().cosigner, self.clock.now())?;
                 let signed = signed.with_cosignature(&cosignature)?;
                 held.push(HeldCheckpoint { member, checkpoint: signed.bytes().to_vec() });
             }
@@ -152,10 +152,9 @@ impl Node {
 
     /// The own register as the teller holds it.
     async fn take_own(&self, teller: &Peer, bytes: &[u8]) -> Result<Option<u64>, ServiceError> {
-        let key = self.identity.signing.verifying_key();
         let (peer, cosigner) = (teller.member(), teller.card.card().cosigner_key);
-        let signed = SignedCheckpoint::verify(bytes, self.member, self.register_id, &key)
-            .and_then(|signed| signed.keeping(&key, &[(peer, cosigner)]));
+        let signed = self.identity().keys.checkpoint(bytes, self.member, self.register_id);
+        let signed = signed.and_then(|(signed, key)| signed.keeping(&key, &[(peer, cosigner)]));
         let Ok(signed) = signed else { return Ok(None) };
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         match self.register.root_at(size) {
@@ -195,8 +194,8 @@ impl Node {
     async fn take_of(&self, teller: &Peer, origin: &Arc<Peer>, bytes: &[u8]) -> Result<(), ServiceError> {
         let (card, witness) = (origin.card.card(), teller.card.card());
         let cosigners = [(witness.member, witness.cosigner_key)];
-        let signed = SignedCheckpoint::verify(bytes, card.member, card.register, &card.signing_key)
-            .and_then(|signed| signed.keeping(&card.signing_key, &cosigners));
+        let signed = origin.keys.checkpoint(bytes, card.member, card.register);
+        let signed = signed.and_then(|(signed, key)| signed.keeping(&key, &cosigners));
         // What is not the owner's word, or the teller does not vouch for, says nothing about anybody.
         let Ok(signed) = signed else { return Ok(()) };
         let vouched = teller.member() == origin.member()
@@ -217,9 +216,8 @@ impl Node {
         }
         let row = [card.member.as_bytes().as_slice(), witness.member.as_bytes()].concat();
         let kept = self.store.get(area::WITNESSED, &row).await?;
-        let kept =
-            kept.and_then(|kept| SignedCheckpoint::verify(&kept, card.member, card.register, &card.signing_key).ok());
-        if kept.is_some_and(|kept| kept.checkpoint().size >= size) {
+        let kept = kept.and_then(|kept| origin.keys.checkpoint(&kept, card.member, card.register).ok());
+        if kept.is_some_and(|(kept, _)| kept.checkpoint().size >= size) {
             return Ok(());
         }
         let mut batch = Batch::new();

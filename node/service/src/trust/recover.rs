@@ -145,10 +145,9 @@ impl Node {
         if held.register_cursor == 0 {
             return Ok(None);
         }
-        let key = self.identity.signing.verifying_key();
-        let signed = SignedCheckpoint::verify(&held.checkpoint, self.member, self.register_id, &key)
-            .and_then(|signed| signed.keeping(&key, &[]))
-            .map_err(ServiceError::from_peer)?;
+        let keys = &self.identity().keys;
+        let signed =
+            keys.bare_checkpoint(&held.checkpoint, self.member, self.register_id).map_err(ServiceError::from_peer)?;
         if signed.checkpoint().size != held.register_cursor {
             return Err(ServiceError::peer("HELD_CHECKPOINT_WRONG", "the checkpoint is not of the cursor's size"));
         }

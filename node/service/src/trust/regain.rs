@@ -51,9 +51,11 @@ impl Node {
     /// Takes back one statement, as far as `peer` was shown it.
     pub(super) async fn regain_statement(&self, peer: MemberId, delivery: Delivery) -> Result<(), ServiceError> {
         let (index, Some(disclosed)) = (delivery.index, delivery.disclosed) else { return Ok(()) };
-        let own = self.identity.signing.verifying_key();
-        let statement =
-            Statement::verify(&disclosed.payload, &disclosed.signature, &own).map_err(ServiceError::from_peer)?;
+        let statement = self
+            .identity()
+            .keys
+            .statement(&disclosed.payload, &disclosed.signature)
+            .map_err(ServiceError::from_peer)?;
         if self.register.leaf(index) != Some(statement.leaf()) {
             return Err(ServiceError::peer(
                 "STATEMENT_NOT_IN_REGISTER",

@@ -26,7 +26,12 @@ fn whole() -> SyncBatch {
         inclusion: vec![hash(2)],
         slot: None,
     };
+    let change = KeyChange { index: 3, payload: vec![1; 186], signature: vec![2; 64] };
     SyncBatch {
+        cards: vec![
+            CardStep { card: b"card".to_vec(), change: None },
+            CardStep { card: b"card".to_vec(), change: Some(change) },
+        ],
         urgent: vec![delivery(0, DeliveryKind::Retract, Some(disclosed.clone()))],
         urgent_checkpoint: b"urgent".to_vec(),
         first_index: 5,
@@ -68,7 +73,7 @@ fn a_delivery_whose_content_is_gone_says_so() {
 #[test]
 fn a_cursor_comes_back_as_what_it_was() {
     let cursor_before =
-        SyncCursor { register: RegisterId::from_bytes([6; 16]), register_cursor: 7, delivery_cursor: 8 };
+        SyncCursor { register: RegisterId::from_bytes([6; 16]), register_cursor: 7, delivery_cursor: 8, card: 9 };
     let mut message = request(cursor_before);
     assert_eq!(message.protocol, 1);
     assert_eq!(cursor(&message), Ok(cursor_before));

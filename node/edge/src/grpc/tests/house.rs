@@ -192,6 +192,7 @@ fn card(code: &str, seed: u8, address: SocketAddr, tls_ca: &Authority, operators
         previous: None,
         issued: SystemClock.now(),
         next_signing_key: key_digest(&key(2).verifying_key()),
+        compromised_from: None,
     };
     SignedCard::sign(card, &key(0)).unwrap()
 }

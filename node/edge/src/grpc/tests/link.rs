@@ -200,7 +200,7 @@ impl Scene {
 }
 
 const CURSOR: SyncCursor =
-    SyncCursor { register: RegisterId::from_bytes([1; 16]), register_cursor: 5, delivery_cursor: 0 };
+    SyncCursor { register: RegisterId::from_bytes([1; 16]), register_cursor: 5, delivery_cursor: 0, card: 1 };
 
 #[tokio::test]
 async fn many_calls_go_over_one_connection_and_a_broken_one_is_replaced() {
