@@ -4,6 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use eads_proto::v1::audit_service_client::AuditServiceClient;
+use eads_proto::v1::challenge_service_client::ChallengeServiceClient;
+use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
@@ -96,6 +98,16 @@ impl Node {
     /// Searches.
     pub(crate) fn search(&self) -> SearchServiceClient<Channel> {
         SearchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// What waits for this member's decision.
+    pub(crate) fn desk(&self) -> DeskServiceClient<Channel> {
+        DeskServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// Challenges against notices.
+    pub(crate) fn challenges(&self) -> ChallengeServiceClient<Channel> {
+        ChallengeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// The audit log.

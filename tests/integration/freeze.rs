@@ -96,7 +96,8 @@ async fn two_checkpoints_of_one_size_freeze_their_owner_and_anybody_verifies_the
     alarmed(&scene.my, "REGISTER_FORKED:ID").await;
     scene.verify_proof();
     let seen = scene.my.notice(&scene.reference).await.unwrap();
-    assert_eq!((seen.notice.unwrap().state.as_str(), seen.caution.as_str()), ("frozen", "register-forked"));
+    let seen = seen.notice.unwrap();
+    assert_eq!((seen.state.as_str(), seen.cautions.as_slice()), ("frozen", &["register-forked".to_owned()][..]));
     sound(&scene.my).await;
 }
 

@@ -269,14 +269,14 @@ async fn a_kind_that_the_agreement_refuses_is_answered_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quarantined_notice_is_not_found_by_a_search() {
+async fn a_notice_that_waits_for_the_desk_ends_when_its_owner_withdraws_it() {
     let house = House::new();
     let (id, my) = (house.member("ID").await, house.member("MY").await);
     accept(&id, &my, &Terms::default()).await;
     accept(&my, &id, &Terms { decision: "quarantine", ..Terms::default() }).await;
     let reference = id.issue(&stolen_passport(&passport("quarantined")), &[&my]).await;
     id.receipted(&reference, &my, &["issue quarantined"]).await;
-    assert_eq!(my.state_of(&reference).await, "quarantined");
+    assert_eq!(my.state_of(&reference).await, "NOTICE_AT_DESK");
     id.withdraw(&reference).await;
     id.receipted(&reference, &my, &["issue purged", "withdraw accepted"]).await;
 }

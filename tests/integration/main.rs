@@ -6,9 +6,11 @@
 mod audit;
 mod backup;
 mod certificates;
+mod challenges;
 mod check;
 mod command;
 mod compaction;
+mod desk;
 mod erasure;
 mod forged;
 mod four_eyes;

@@ -65,7 +65,8 @@ async fn confirmation(id: &Member, reference: &str) -> Result<String, tonic::Sta
 /// What marks a notice, and what must be done before acting on it, as an officer of `member` sees it.
 async fn marked(member: &Member, reference: &str) -> (Vec<String>, String) {
     let found = member.notice(reference).await.unwrap();
-    (found.notice.unwrap().marks, found.caution)
+    let notice = found.notice.unwrap();
+    (notice.marks, notice.cautions.join(", "))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +208,7 @@ async fn what_may_be_political_is_looked_at_by_lawyers_at_both_ends() {
     id.issue_draft(&draft.draft_id).await.unwrap();
     // There it waits for the desk, whatever the agreement says of red notices.
     id.receipted(&draft.reference, &my, &["issue quarantined"]).await;
-    assert_eq!(my.state_of(&draft.reference).await, "quarantined");
+    assert_eq!(my.state_of(&draft.reference).await, "NOTICE_AT_DESK");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,6 +45,18 @@ async fn call(operator: &Operator, method: &str) -> String {
         "ImportRecords" => all(operator.records().import_records(futures::stream::empty()).await).await,
         "GetRecord" => unit(operator.records().get_record(v1::GetRecordRequest::default()).await),
         "Search" => all(operator.search().search(v1::SearchRequest::default()).await).await,
+        "ListDesk" => all(operator.desk().list_desk(v1::ListDeskRequest::default()).await).await,
+        "GetDeskNotice" => unit(operator.desk().get_desk_notice(v1::GetDeskNoticeRequest::default()).await),
+        "ApproveHeldNotice" => unit(operator.desk().approve_held_notice(v1::ApproveHeldNoticeRequest::default()).await),
+        "RefuseHeldNotice" => unit(operator.desk().refuse_held_notice(v1::RefuseHeldNoticeRequest::default()).await),
+        "UndoDeskDecision" => unit(operator.desk().undo_desk_decision(v1::UndoDeskDecisionRequest::default()).await),
+        "ListCollisions" => all(operator.desk().list_collisions(v1::ListCollisionsRequest::default()).await).await,
+        "RecordChallenge" => unit(operator.challenges().record_challenge(v1::RecordChallengeRequest::default()).await),
+        "ListChallenges" => {
+            all(operator.challenges().list_challenges(v1::ListChallengesRequest::default()).await).await
+        }
+        "AnswerChallenge" => unit(operator.challenges().answer_challenge(v1::AnswerChallengeRequest::default()).await),
+        "CloseChallenge" => unit(operator.challenges().close_challenge(v1::CloseChallengeRequest::default()).await),
         "ListAuditEntries" => {
             all(operator.audit().list_audit_entries(v1::ListAuditEntriesRequest::default()).await).await
         }

@@ -9,6 +9,8 @@ use eads_domain::id::{Hash, NoticeId};
 use eads_domain::slot::{SLOTS, SlotNumber};
 use eads_proto::v1;
 use eads_proto::v1::audit_service_client::AuditServiceClient;
+use eads_proto::v1::challenge_service_client::ChallengeServiceClient;
+use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
@@ -93,6 +95,16 @@ impl Operator {
     /// Searches.
     pub fn search(&self) -> SearchServiceClient<Channel> {
         SearchServiceClient::new(self.channel.clone())
+    }
+
+    /// The desk.
+    pub fn desk(&self) -> DeskServiceClient<Channel> {
+        DeskServiceClient::new(self.channel.clone())
+    }
+
+    /// Challenges.
+    pub fn challenges(&self) -> ChallengeServiceClient<Channel> {
+        ChallengeServiceClient::new(self.channel.clone())
     }
 
     /// The audit log.

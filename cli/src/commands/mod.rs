@@ -3,6 +3,9 @@
 mod agreement;
 mod arguments;
 mod audit;
+mod caution;
+mod challenge;
+mod desk;
 mod notice;
 mod peer;
 mod proof;
@@ -33,6 +36,12 @@ pub(crate) enum Command {
     /// Notices: drafting, approval, issue, suspension, withdrawal, and who holds what.
     #[command(subcommand)]
     Notice(notice::Options),
+    /// The desk: whether another state's notice may be acted on at home.
+    #[command(subcommand)]
+    Desk(desk::Options),
+    /// Challenges: somebody says that a notice is wrong, and its owner owes an answer.
+    #[command(subcommand)]
+    Challenge(challenge::Options),
     /// National records, which never leave the node.
     #[command(subcommand)]
     Record(record::Options),
@@ -68,6 +77,8 @@ impl Command {
             Self::Peer(options) => options.run(context).await,
             Self::Agreement(options) => options.run(context),
             Self::Notice(options) => options.run(context).await,
+            Self::Desk(options) => options.run(context).await,
+            Self::Challenge(options) => options.run(context).await,
             Self::Record(options) => options.run(context).await,
             Self::Search(options) => options.run(context).await,
             Self::Audit(options) => options.run(context).await,

@@ -50,6 +50,7 @@ impl Tone {
 pub(crate) struct Page {
     text: String,
     colour: bool,
+    prefix: &'static str,
 }
 
 /// How wide the name of a field is, so that values line up.
@@ -57,7 +58,12 @@ const FIELD_WIDTH: usize = 18;
 
 impl Page {
     pub(super) const fn new(colour: bool) -> Self {
-        Self { text: String::new(), colour }
+        Self { text: String::new(), colour, prefix: "" }
+    }
+
+    /// From here on every line says that it belongs to an exercise.
+    pub(crate) const fn exercise(&mut self) {
+        self.prefix = "EXERCISE  ";
     }
 
     /// A line of text.
@@ -123,6 +129,7 @@ impl Page {
     }
 
     fn push(&mut self, line: &str) {
+        self.text.push_str(self.prefix);
         self.text.push_str(line);
         self.text.push('\n');
     }

@@ -289,7 +289,7 @@ impl NoticeService for Services {
         let len = u32::try_from(photo.len()).expect("short");
         let message = |(place, chunk): (usize, &[u8])| {
             let media = if place == 0 { "image/png".to_owned() } else { String::new() };
-            Ok(proto::GetPhotoResponse { media, len, chunk: chunk.to_vec() })
+            Ok(proto::GetPhotoResponse { media, len, chunk: chunk.to_vec(), ..proto::GetPhotoResponse::default() })
         };
         let messages: Vec<_> = photo.chunks(100).enumerate().map(message).collect();
         Ok(Response::new(Box::pin(futures::stream::iter(messages))))

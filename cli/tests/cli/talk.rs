@@ -50,7 +50,7 @@ fn hit() -> proto::Hit {
         fields: vec![proto::HitField { name: "family-name".to_owned(), value: "EXAMPLE\u{1b}[2J".to_owned() }],
         statement: Some(proto::StatementPointer { index: 7, digest: vec![0xab; 32] }),
         state: "valid".to_owned(),
-        caution: "confirm-with-owner".to_owned(),
+        cautions: vec!["confirm-with-owner".to_owned()],
         exercise: false,
     }
 }

@@ -183,6 +183,11 @@ byte_id!(
     16
 );
 byte_id!(
+    /// A challenge against a notice: 16 random bytes.
+    ChallengeId,
+    16
+);
+byte_id!(
     /// A file that a statement names, such as a photograph: 16 random bytes, fresh in each version.
     BlobId,
     16

@@ -255,6 +255,12 @@ impl Record {
         AsFields(self).search_keys()
     }
 
+    /// Why the subject needs protection.
+    pub fn protection(&self) -> Vec<&str> {
+        let codes = self.fields.get(&SlotNumber::PROTECTION).map_or(&[][..], Value::items);
+        codes.iter().filter_map(Value::as_text).collect()
+    }
+
     /// One line that names the subject.
     pub fn title(&self) -> String {
         AsFields(self).title()

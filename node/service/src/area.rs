@@ -80,6 +80,14 @@ pub const BLOB_STATEMENT: Area = Area::new(52, 1, "blob-statement");
 pub const HELD_BLOBS: Area = Area::new(53, 1, "held-blobs");
 /// Held statements whose photographs are not all here: origin ‖ index.
 pub const BLOB_WANTED: Area = Area::new(54, 1, "blob-wanted");
+/// What the desk decided about a held notice: origin ‖ notice.
+pub const DESK: Area = Area::new(85, 1, "desk");
+/// Notices and records that seem to mean one person, as suspect and as victim: the one ‖ the other.
+pub const COLLISION: Area = Area::new(86, 1, "collision");
+/// Notices that are still to be compared with the others, or that have ended: owner ‖ notice.
+pub const SCREEN: Area = Area::new(87, 1, "screen");
+/// Challenges against notices, sealed: owner ‖ notice ‖ challenge.
+pub const CHALLENGE: Area = Area::new(88, 1, "challenge");
 /// Where a peer stands in the own register, as its last sync file said: member.
 pub const PEER_POSITION: Area = Area::new(60, 1, "peer-position");
 /// Own notices that one officer issued in an emergency: when the second officer's time is over ‖ notice.
@@ -96,6 +104,9 @@ pub mod meta {
     pub const DAY_KEY: &[u8] = b"day-key";
     /// Set by a restore, JSON: nothing is answered or delivered before a peer has been heard, which clears it.
     pub const RESTORED: &[u8] = b"restored";
+    /// Every notice that was there when this node learned to compare them has been put up for it. Not in backups: a
+    /// restored node compares anew.
+    pub const SCREENED: &[u8] = b"screened";
     /// Where the recovered tail of the own register begins, and which peers have given back what they hold of it.
     pub const RECOVERED: &[u8] = b"recovered";
 }

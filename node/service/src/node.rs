@@ -83,11 +83,14 @@ pub struct Node {
     pub(crate) register: OwnRegister,
     pub(crate) peers: Peers,
     pub(crate) indexes: Indexes,
+    pub(crate) marks: crate::marks::Marks,
     pub(crate) rates: crate::search::Rates,
     pub(crate) outcomes: crate::search::Outcomes,
     pub(crate) alarms: Alarms,
     /// Wakes the worker that destroys keys.
     pub(crate) purge_due: Notify,
+    /// Wakes the worker that compares notices with each other.
+    pub(crate) screen_due: Notify,
     /// Wakes the workers that post receipts.
     pub(crate) receipts_due: tokio::sync::watch::Sender<u64>,
     /// Wakes the workers that fetch photographs.
@@ -135,10 +138,12 @@ impl Node {
             register,
             peers,
             indexes: Indexes::default(),
+            marks: crate::marks::Marks::default(),
             rates: crate::search::Rates::default(),
             outcomes: crate::search::Outcomes::default(),
             alarms: Alarms::default(),
             purge_due: Notify::new(),
+            screen_due: Notify::new(),
             receipts_due: tokio::sync::watch::Sender::new(0),
             blobs_due: tokio::sync::watch::Sender::new(0),
             notices: tokio::sync::Mutex::new(()),
@@ -152,6 +157,7 @@ impl Node {
         };
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
+        node.fill_marks().await?;
         node.begin_start().await?;
         Ok(Arc::new(node))
     }

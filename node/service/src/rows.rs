@@ -302,6 +302,9 @@ pub struct Followed {
 pub struct HeldNotice {
     /// What this node decided about it.
     pub decision: HeldDecision,
+    /// The desk decided, not the agreement.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_desk: bool,
     /// The owner has suspended it.
     pub suspended: bool,
     /// Index of the content held.

@@ -56,6 +56,8 @@ enum NoticeState {
     NotYetValid,
     Withdrawn,
     Frozen,
+    Quarantined,
+    Blocked,
 }
 
 /// `eads notice show`
@@ -76,15 +78,53 @@ pub(crate) struct StatusOptions {
 
 /// A notice with what this node was shown of it, in JSON.
 #[derive(Debug, Serialize)]
-struct NoticePage {
+pub(in crate::commands) struct NoticePage {
     #[serde(flatten)]
-    notice: NoticeView,
+    pub(in crate::commands) notice: NoticeView,
     fields: Vec<FieldView>,
     withheld: Vec<String>,
-    caution: Option<String>,
+    challenges: Vec<ChallengeView>,
     approver: String,
     digest: String,
     photos: Vec<PhotoLine>,
+}
+
+/// A challenge as every officer is told of it, in JSON.
+#[derive(Debug, Serialize)]
+struct ChallengeView {
+    by: String,
+    reason: String,
+    recorded_at: Option<String>,
+    answer_by: Option<String>,
+    #[serde(skip)]
+    answer_by_unix: i64,
+    /// "open", "unanswered", "answered".
+    state: String,
+}
+
+impl ChallengeView {
+    fn show(&self, page: &mut Page, owner: &str, now: Timestamp) {
+        let due = dated(now, self.answer_by_unix);
+        let answer = match self.state.as_str() {
+            "unanswered" => format!("NO ANSWER OF {owner} since {due}"),
+            "answered" => format!("{owner} has answered"),
+            _ => format!("{owner} owes an answer by {due}"),
+        };
+        page.toned(&format!("challenged by {} ({}): {answer}", self.by, self.reason), Tone::Bad);
+    }
+}
+
+impl From<proto::NoticeChallenge> for ChallengeView {
+    fn from(challenge: proto::NoticeChallenge) -> Self {
+        Self {
+            by: challenge.by,
+            reason: challenge.reason,
+            recorded_at: json_time(challenge.recorded_at),
+            answer_by: json_time(challenge.answer_by),
+            answer_by_unix: challenge.answer_by,
+            state: challenge.state,
+        }
+    }
 }
 
 /// Who holds a notice, in JSON.
@@ -148,6 +188,8 @@ impl NoticeState {
             Self::NotYetValid => "not-yet-valid",
             Self::Withdrawn => "withdrawn",
             Self::Frozen => "frozen",
+            Self::Quarantined => "quarantined",
+            Self::Blocked => "blocked",
         }
     }
 }
@@ -169,28 +211,14 @@ impl ShowOptions {
 }
 
 impl NoticePage {
-    fn show(&self, page: &mut Page, now: Timestamp) {
+    /// Everything that this node was shown of it.
+    pub(in crate::commands) fn show(&self, page: &mut Page, now: Timestamp) {
         self.notice.show(page, now);
         if !self.approver.is_empty() {
             page.field("approved by", &self.approver);
         }
-        match self.caution.as_deref() {
-            None => {}
-            Some("confirm-with-owner") => {
-                page.toned(
-                    &format!("CONFIRM WITH {} FIRST: do not act on this copy alone", self.notice.owner),
-                    Tone::Bad,
-                );
-            }
-            Some("emergency-unapproved") => {
-                page.toned("EMERGENCY: not yet approved by a second officer; ask its owner before acting", Tone::Bad);
-            }
-            Some("register-forked") => {
-                let owner = &self.notice.owner;
-                page.toned(&format!("THE REGISTER OF {owner} HAS FORKED: do not rely on this notice"), Tone::Bad);
-            }
-            Some("screen-first") => page.toned("SCREEN FIRST: may be a victim (non-punishment)", Tone::Bad),
-            Some(other) => page.toned(&other.to_uppercase(), Tone::Bad),
+        for challenge in &self.challenges {
+            challenge.show(page, &self.notice.owner, now);
         }
         page.heading("Content");
         if self.fields.is_empty() {
@@ -225,7 +253,7 @@ impl TryFrom<proto::GetNoticeResponse> for NoticePage {
             notice: NoticeView::from(found.notice.unwrap_or_default()),
             fields,
             withheld,
-            caution: (!found.caution.is_empty()).then_some(found.caution),
+            challenges: found.challenges.into_iter().map(ChallengeView::from).collect(),
             approver: found.approver,
             digest: hex::encode(&found.digest),
             photos: PhotoLine::all(&found.photos),

@@ -16,6 +16,9 @@ mod state;
 mod template;
 mod view;
 
+pub(super) use list::NoticePage;
+pub(super) use view::{NoticeView, state_tone};
+
 use clap::Subcommand;
 
 use crate::context::Context;

@@ -10,12 +10,13 @@ use eads_proto::v1 as proto;
 use serde::Serialize;
 
 use super::picture::{self, Display};
+use crate::commands::caution;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
 use crate::node::{self, Node};
-use crate::output::{Format, Page, bytes};
+use crate::output::{Format, Page, Tone, bytes};
 
 /// Bytes of one message of an upload.
 const CHUNK: usize = 64 * 1024;
@@ -63,6 +64,9 @@ struct SavedView {
     media: String,
     len: usize,
     sha256: String,
+    /// What must be done before acting on the notice, the gravest first.
+    cautions: Vec<String>,
+    exercise: bool,
 }
 
 impl PhotoOptions {
@@ -98,13 +102,22 @@ impl PhotoOptions {
     ) -> Result<Exit, CliError> {
         let number = self.photo.map_or(1, NonZeroU32::get);
         let request = proto::GetPhotoRequest { reference: reference.to_owned(), number, thumbnail: self.thumbnail };
-        let (media, bytes) = fetch(request, node).await?;
+        let Fetched { media, bytes, cautions, exercise } = fetch(request, node).await?;
         if !self.thumbnail {
             let named = usize::try_from(number).ok().and_then(|number| images.get(number.checked_sub(1)?));
             if named.is_none_or(|named| named.sha256 != sha256(&bytes)) {
                 let text = "the node's photograph is not the one that the notice names";
                 return Err(CliError::new("PHOTO_TAMPERED", Exit::Integrity, text));
             }
+        }
+        let owner = reference.get(..2).unwrap_or_default();
+        if exercise || !cautions.is_empty() {
+            context.out.note_page(|page| {
+                if exercise {
+                    page.toned("EXERCISE: not a real case", Tone::Caution);
+                }
+                caution::in_words(&cautions, owner).iter().for_each(|caution| page.toned(caution, Tone::Bad));
+            });
         }
         let Some(file) = &self.save else {
             return context.out.raw(&picture::render(&bytes, media, self.display)?).map(|()| Exit::Done);
@@ -117,6 +130,8 @@ impl PhotoOptions {
             media: media.to_string(),
             len: bytes.len(),
             sha256: sha256(&bytes).to_string(),
+            cautions,
+            exercise,
         };
         context.out.emit(&view, |page| {
             page.line(&format!("Photograph {number} of {reference} is saved to {} ({media}).", view.file));
@@ -178,19 +193,29 @@ pub(super) fn blob(photo: &proto::Photo) -> Option<BlobRef> {
     })
 }
 
-async fn fetch(request: proto::GetPhotoRequest, node: &Node) -> Result<(Media, Vec<u8>), CliError> {
+/// A photograph with what must be known of its notice.
+struct Fetched {
+    media: Media,
+    bytes: Vec<u8>,
+    cautions: Vec<String>,
+    exercise: bool,
+}
+
+async fn fetch(request: proto::GetPhotoRequest, node: &Node) -> Result<Fetched, CliError> {
     let mut stream = node::answer(node.notices().get_photo(node.long_request(request))).await?;
-    let (mut media, mut bytes) = (None, Vec::new());
+    let (mut media, mut bytes, mut cautions, mut exercise) = (None, Vec::new(), Vec::new(), false);
     while let Some(message) = node::next(&mut stream, node.timeout()).await? {
         if media.is_none() {
             media = Some(message.media.parse::<Media>().map_err(|_| unreadable())?);
+            cautions = message.cautions;
+            exercise = message.exercise;
         }
         if bytes.len() + message.chunk.len() > MAX_LEN {
             return Err(unreadable());
         }
         bytes.extend_from_slice(&message.chunk);
     }
-    media.map(|media| (media, bytes)).ok_or_else(unreadable)
+    media.map(|media| Fetched { media, bytes, cautions, exercise }).ok_or_else(unreadable)
 }
 
 fn save(path: &Path, bytes: &[u8], replace: bool) -> Result<(), CliError> {

@@ -4,27 +4,32 @@ use eads_domain::clock::Timestamp;
 use eads_proto::v1 as proto;
 use serde::Serialize;
 
+use crate::commands::caution;
 use crate::output::{Grid, Page, Tone, dated, json_time, moment};
 
 /// A notice in JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct NoticeView {
-    pub(super) reference: String,
-    pub(super) owner: String,
-    pub(super) kind: String,
-    pub(super) subject: String,
-    pub(super) state: String,
-    pub(super) version: u32,
+pub(in crate::commands) struct NoticeView {
+    pub(in crate::commands) reference: String,
+    pub(in crate::commands) owner: String,
+    pub(in crate::commands) kind: String,
+    pub(in crate::commands) subject: String,
+    pub(in crate::commands) state: String,
+    pub(in crate::commands) version: u32,
     pub(super) index: u64,
     issued_at: Option<String>,
     not_after: Option<String>,
     #[serde(skip)]
     not_after_unix: i64,
-    pub(super) exercise: bool,
-    pub(super) title: String,
+    pub(in crate::commands) exercise: bool,
+    pub(in crate::commands) title: String,
     audience: Vec<String>,
     /// "emergency", "legal-review".
     marks: Vec<String>,
+    /// What must be done before acting on it, the gravest first.
+    pub(in crate::commands) cautions: Vec<String>,
+    /// This member's own decision on a held notice, never the owner's word.
+    pub(super) decision: Option<String>,
 }
 
 /// A draft in JSON.
@@ -70,7 +75,7 @@ impl NoticeView {
             return;
         }
         let mut grid =
-            Grid::new(&["REFERENCE", "OWNER", "KIND", "SUBJECT", "STATE", "VERSION", "VALID UNTIL", "TITLE"]);
+            Grid::new(&["REFERENCE", "OWNER", "KIND", "SUBJECT", "STATE", "VERSION", "VALID UNTIL", "FIRST", "TITLE"]);
         for notice in notices {
             grid.row([
                 (notice.reference.clone(), Tone::Plain),
@@ -80,6 +85,7 @@ impl NoticeView {
                 (notice.state.clone(), state_tone(&notice.state)),
                 (notice.version.to_string(), Tone::Plain),
                 (moment(notice.not_after_unix), Tone::Plain),
+                (caution::in_short(&notice.cautions), Tone::Bad),
                 (notice.titled(), Tone::Plain),
             ]);
         }
@@ -87,7 +93,10 @@ impl NoticeView {
     }
 
     /// The head of its page.
-    pub(super) fn show(&self, page: &mut Page, now: Timestamp) {
+    pub(in crate::commands) fn show(&self, page: &mut Page, now: Timestamp) {
+        if self.exercise {
+            page.exercise();
+        }
         page.field("reference", &format!("{} (version {})", self.reference, self.version));
         page.field("issued by", &format!("{}; INTERPOL did not review it", self.owner));
         page.field("kind", &format!("{}, {}", self.kind, self.subject));
@@ -98,8 +107,11 @@ impl NoticeView {
             page.field("addressed to", &self.audience.join(", "));
         }
         page.field("entry", &self.index.to_string());
-        if self.exercise {
-            page.toned("EXERCISE: not a real case", Tone::Caution);
+        if let Some(decision) = &self.decision {
+            page.field("decided here", decision);
+        }
+        for caution in caution::in_words(&self.cautions, &self.owner) {
+            page.toned(&caution, Tone::Bad);
         }
         if self.marks.iter().any(|mark| mark == "legal-review") {
             page.toned(
@@ -109,8 +121,9 @@ impl NoticeView {
         }
     }
 
-    fn titled(&self) -> String {
-        let exercise = if self.exercise { "[exercise] " } else { "" };
+    /// What it is about, in a line that says so if it is an exercise.
+    pub(in crate::commands) fn titled(&self) -> String {
+        let exercise = if self.exercise { "EXERCISE " } else { "" };
         let marks: String = self.marks.iter().map(|mark| format!("[{mark}] ")).collect();
         format!("{exercise}{marks}{}", self.title)
     }
@@ -191,7 +204,7 @@ fn audience(members: &[String]) -> String {
     if members.is_empty() { "nobody: it stays here".to_owned() } else { members.join(", ") }
 }
 
-fn state_tone(state: &str) -> Tone {
+pub(in crate::commands) fn state_tone(state: &str) -> Tone {
     match state {
         "valid" => Tone::Good,
         "not-yet-valid" => Tone::Caution,
@@ -220,6 +233,8 @@ impl From<proto::NoticeSummary> for NoticeView {
             title: notice.title,
             audience: notice.audience,
             marks: notice.marks,
+            cautions: notice.cautions,
+            decision: some(notice.decision),
         }
     }
 }

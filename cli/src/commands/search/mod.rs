@@ -136,6 +136,9 @@ struct CommonOptions {
     /// An exercise: real data is neither asked nor shown.
     #[arg(long)]
     exercise: bool,
+    /// Look also at held notices that wait for the desk; for approvers.
+    #[arg(long)]
+    desk: bool,
     /// Say for every hit which part matched, by which rule, and at what weight.
     #[arg(long)]
     explain: bool,
@@ -210,7 +213,7 @@ impl CommonOptions {
         let id = self.request_id.unwrap_or_else(|| RequestId::random(&SystemEntropy));
         let node = context.node().await?;
         let mut answers = Answers::new(id, self.peers.clone());
-        let explain = self.explain;
+        let (explain, exercise) = (self.explain, self.exercise);
         let broken = self.ask(subject, key, id, &node, context, &mut answers).await.err();
         if let Some(error) = broken {
             if answers.is_empty() {
@@ -223,7 +226,12 @@ impl CommonOptions {
             Format::Jsonl => context.out.line(&SummaryView::from(&summary))?,
             _ => {
                 let document = view::document(&answers, &summary);
-                context.out.emit(&document, |page| view::show(&answers, &summary, explain, page, context.now()))?;
+                context.out.emit(&document, |page| {
+                    if exercise {
+                        page.exercise();
+                    }
+                    view::show(&answers, &summary, explain, page, context.now());
+                })?;
             }
         }
         Ok(summary.exit())
@@ -255,6 +263,7 @@ impl CommonOptions {
             local_only: self.local,
             deadline_ms: self.deadline.map_or(0, |seconds| seconds.get().saturating_mul(1_000)),
             request_id: id.as_bytes().to_vec(),
+            desk: self.desk,
         };
         let spinner = waiting(context);
         let mut request = tonic::Request::new(request);

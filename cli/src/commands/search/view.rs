@@ -5,6 +5,7 @@ use eads_proto::v1 as proto;
 use serde::Serialize;
 
 use super::outcome::{Answers, Summary};
+use crate::commands::caution;
 use crate::output::{Grid, Page, Tone, age, json_time, milliseconds};
 
 /// The JSON of a search; with `jsonl` the sources and then [`SummaryView`] are lines of their own.
@@ -54,7 +55,7 @@ pub(super) struct HitView {
     pub(super) reference: String,
     pub(super) kind: String,
     pub(super) state: String,
-    pub(super) caution: String,
+    pub(super) cautions: Vec<String>,
     pub(super) exercise: bool,
     pub(super) fields: Vec<FieldView>,
     pub(super) reasons: Vec<ReasonView>,
@@ -167,15 +168,12 @@ fn show_sources(sources: &[SourceView], page: &mut Page, now: Timestamp) {
 /// What an officer must know before acting on a hit, and, if asked for, why it matched.
 fn show_details(number: usize, hit: &HitView, explain: bool, page: &mut Page) {
     let cautions = cautions(hit);
-    if cautions.is_empty() && hit.fields.is_empty() && !explain && !hit.exercise {
+    if cautions.is_empty() && hit.fields.is_empty() && !explain {
         return;
     }
     page.heading(&format!("Hit {number}"));
     for caution in &cautions {
         page.toned(caution, Tone::Bad);
-    }
-    if hit.exercise {
-        page.toned("EXERCISE: not a real case", Tone::Caution);
     }
     for field in &hit.fields {
         page.field(&field.name, &field.value);
@@ -192,16 +190,7 @@ fn show_details(number: usize, hit: &HitView, explain: bool, page: &mut Page) {
 
 /// What must be done before acting, in words. A hit that is not in force is never to be acted on.
 fn cautions(hit: &HitView) -> Vec<String> {
-    let asked = match hit.caution.as_str() {
-        "" => None,
-        "register-forked" => Some(format!("THE REGISTER OF {} HAS FORKED: do not rely on this notice", hit.owner)),
-        "confirm-with-owner" => Some(format!("CONFIRM WITH {} FIRST: do not act on this copy alone", hit.owner)),
-        "emergency-unapproved" => {
-            Some(format!("EMERGENCY: not yet approved by a second officer; ask {} before acting", hit.owner))
-        }
-        "screen-first" => Some("SCREEN FIRST: may be a victim (non-punishment)".to_owned()),
-        other => Some(other.to_uppercase()),
-    };
+    let asked = caution::in_words(&hit.cautions, &hit.owner);
     let force = (!in_force(&hit.state)).then(|| format!("NOT IN FORCE ({}): do not act on it", hit.state));
     asked.into_iter().chain(force).collect()
 }
@@ -260,7 +249,7 @@ impl From<proto::Hit> for HitView {
             reference: hit.reference,
             kind: hit.kind,
             state: hit.state,
-            caution: hit.caution,
+            cautions: hit.cautions,
             exercise: hit.exercise,
             fields: hit.fields.into_iter().map(|field| FieldView { name: field.name, value: field.value }).collect(),
             reasons: hit.reasons.into_iter().map(reason).collect(),

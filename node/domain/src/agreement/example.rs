@@ -43,6 +43,8 @@ queries_per_hour = 600
 # Reasons: @REASONS@.
 kinds = ["red", "blue", "green", "black", "orange", "purple", "silver", "document", "vehicle", "vessel", "firearm"]
 decision = "quarantine"
+# Show a challenged notice of the peer to the desk only, once its answer to the challenge is overdue.
+block_when_unanswered = false
 
 # Kinds for which something else holds.
 [receives.exceptions]

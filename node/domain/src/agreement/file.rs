@@ -54,6 +54,8 @@ struct ReceivesSection {
     decision: Spanned<String>,
     #[serde(default)]
     exceptions: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    block_when_unanswered: bool,
 }
 
 /// The text of the file, to turn places into lines.
@@ -172,7 +174,7 @@ impl Source<'_> {
             let kind = self.word("receives.exceptions", word, &self.kind_words())?;
             decisions.insert(kind, self.decision("receives.exceptions", decision)?);
         }
-        Ok(Receives { decisions })
+        Ok(Receives { decisions, block_when_unanswered: section.block_when_unanswered })
     }
 
     fn decision(&self, field: &'static str, word: &Spanned<String>) -> Result<Decision, AgreementError> {

@@ -85,6 +85,8 @@ impl Shows {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receives {
     decisions: BTreeMap<NoticeKind, Decision>,
+    /// A notice of the peer that was challenged is shown to the desk only once the peer's answer is overdue.
+    pub block_when_unanswered: bool,
 }
 
 /// What becomes of a peer's notice on arrival.

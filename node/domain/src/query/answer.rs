@@ -44,8 +44,8 @@ pub struct Hit {
     pub statement: Option<StatementPointer>,
     /// Whether it may be relied on.
     pub state: HitState,
-    /// What the officer must do before acting.
-    pub caution: Option<Caution>,
+    /// What the officer must do before acting, the gravest first.
+    pub cautions: Vec<Caution>,
     /// An exercise notice.
     pub exercise: bool,
 }
@@ -165,6 +165,10 @@ pub enum HitState {
     NotYetValid,
     /// A notice of an origin whose register has forked.
     Frozen,
+    /// A held notice that waits for the desk of the member that holds it.
+    Quarantined,
+    /// A held notice that was challenged and whose owner has not answered in time: only the desk is shown it.
+    Blocked,
     /// A record.
     Current,
 }
@@ -178,32 +182,46 @@ impl HitState {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Frozen => "frozen",
+            Self::Quarantined => "quarantined",
+            Self::Blocked => "blocked",
             Self::Current => "current",
         }
     }
+
+    /// Whether only the desk of the member that holds it is shown it.
+    pub const fn is_for_desk(self) -> bool {
+        matches!(self, Self::Quarantined | Self::Blocked)
+    }
 }
 
-/// What an officer must do before acting on a hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What an officer must do before acting on a hit, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caution {
+    /// The owner's register has forked: its word is not to be relied on before this member's administrators say so.
+    RegisterForked,
     /// The owner's word is too old for a coercive act.
     ConfirmWithOwner,
     /// The person may be a victim: screen first, do not punish.
     ScreenFirst,
-    /// The owner's register has forked: its word is not to be relied on before this member's administrators say so.
-    RegisterForked,
     /// One officer issued it in an emergency, and the owner's second officer has not approved it yet.
     EmergencyUnapproved,
+    /// Somebody has challenged the notice, and the challenge is not closed.
+    Contested,
 }
 
 impl Caution {
+    /// Every caution, the gravest first.
+    pub const ALL: [Self; 5] =
+        [Self::RegisterForked, Self::ConfirmWithOwner, Self::ScreenFirst, Self::EmergencyUnapproved, Self::Contested];
+
     /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::RegisterForked => "register-forked",
             Self::ConfirmWithOwner => "confirm-with-owner",
             Self::ScreenFirst => "screen-first",
-            Self::RegisterForked => "register-forked",
             Self::EmergencyUnapproved => "emergency-unapproved",
+            Self::Contested => "contested",
         }
     }
 }
@@ -247,7 +265,16 @@ impl FromStr for HitState {
     type Err = UnknownAnswerCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownAnswerCode> {
-        let all = [Self::Valid, Self::Suspended, Self::Expired, Self::NotYetValid, Self::Frozen, Self::Current];
+        let all = [
+            Self::Valid,
+            Self::Suspended,
+            Self::Expired,
+            Self::NotYetValid,
+            Self::Frozen,
+            Self::Quarantined,
+            Self::Blocked,
+            Self::Current,
+        ];
         find(&all, text, Self::as_str, "state")
     }
 }
@@ -256,8 +283,7 @@ impl FromStr for Caution {
     type Err = UnknownAnswerCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownAnswerCode> {
-        let all = [Self::ConfirmWithOwner, Self::ScreenFirst, Self::RegisterForked, Self::EmergencyUnapproved];
-        find(&all, text, Self::as_str, "caution")
+        find(&Self::ALL, text, Self::as_str, "caution")
     }
 }
 
@@ -267,10 +293,10 @@ mod tests {
 
     #[test]
     fn codes_come_back_as_what_they_were() {
-        for state in ["valid", "suspended", "expired", "not-yet-valid", "frozen", "current"] {
+        for state in ["valid", "suspended", "expired", "not-yet-valid", "frozen", "quarantined", "blocked", "current"] {
             assert_eq!(state.parse::<HitState>().unwrap().as_str(), state);
         }
-        for caution in ["confirm-with-owner", "screen-first", "register-forked"] {
+        for caution in ["register-forked", "confirm-with-owner", "screen-first", "contested"] {
             assert_eq!(caution.parse::<Caution>().unwrap().as_str(), caution);
         }
         assert!("".parse::<HitState>().is_err());

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::code::{Code, Coded, Fault};
 
 /// A date of the proleptic Gregorian calendar, `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; years 1000 to 9999.
@@ -50,6 +51,15 @@ impl PartialDate {
     /// The day of the month, if it is known.
     pub const fn day(self) -> Option<u8> {
         self.day
+    }
+
+    /// The last second of a whole date, UTC; none where month or day is not known.
+    pub fn last_second(self) -> Option<Timestamp> {
+        let part = |value: u8| i8::try_from(value).ok();
+        let (month, day) = (part(self.month()?)?, part(self.day()?)?);
+        let date = jiff::civil::Date::new(i16::try_from(self.year()).ok()?, month, day).ok()?;
+        let end = jiff::tz::TimeZone::UTC.to_timestamp(date.at(23, 59, 59, 0)).ok()?;
+        Some(Timestamp::from_unix(end.as_second()))
     }
 
     /// Whether `other` could be the same day: all parts that both know are equal.

@@ -6,7 +6,7 @@ use super::{InvalidMessage, at_most, check_protocol, exactly};
 use crate::clock::Timestamp;
 use crate::id::{Hash, RequestId};
 use crate::query::{
-    Answer, Hit, HitField, HitReason, IdentifierKey, MAX_KINDS, NameKey, Query, QueryError, QueryKey, Score,
+    Answer, Caution, Hit, HitField, HitReason, IdentifierKey, MAX_KINDS, NameKey, Query, QueryError, QueryKey, Score,
     StatementPointer,
 };
 
@@ -14,6 +14,7 @@ use crate::query::{
 pub const MAX_HITS: usize = 1000;
 const MAX_REASONS: usize = 64;
 const MAX_FIELDS: usize = 64;
+const MAX_CAUTIONS: usize = 8;
 const MAX_CODE_BYTES: usize = 64;
 const MAX_TEXT_BYTES: usize = 1024;
 const MAX_FIELD_BYTES: usize = 16 * 1024;
@@ -148,7 +149,7 @@ impl From<&Hit> for v1::Hit {
             fields: hit.fields.iter().map(field).collect(),
             statement: hit.statement.map(Into::into),
             state: hit.state.as_str().to_owned(),
-            caution: hit.caution.map_or("", |caution| caution.as_str()).to_owned(),
+            cautions: hit.cautions.iter().map(|caution| caution.as_str().to_owned()).collect(),
             exercise: hit.exercise,
         }
     }
@@ -173,10 +174,20 @@ impl TryFrom<v1::Hit> for Hit {
             fields: message.fields.into_iter().map(HitField::try_from).collect::<Result<_, _>>()?,
             statement: message.statement.map(StatementPointer::try_from).transpose()?,
             state: message.state.parse()?,
-            caution: present(&message.caution).map(str::parse).transpose()?,
+            cautions: cautions(&message.cautions)?,
             exercise: message.exercise,
         })
     }
+}
+
+/// Codes of cautions, each once; an empty one says nothing, as a program that knows one caution only writes it.
+fn cautions(codes: &[String]) -> Result<Vec<Caution>, InvalidMessage> {
+    at_most("hit.cautions", codes, MAX_CAUTIONS)?;
+    let mut cautions: Vec<Caution> =
+        codes.iter().filter_map(|code| present(code)).map(str::parse).collect::<Result<_, _>>()?;
+    cautions.sort_unstable();
+    cautions.dedup();
+    Ok(cautions)
 }
 
 fn present(text: &str) -> Option<&str> {

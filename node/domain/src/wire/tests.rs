@@ -210,7 +210,7 @@ fn answer() -> Answer {
         fields: vec![HitField { name: "family-name".into(), value: "RASA".into() }],
         statement: Some(StatementPointer { index: 9, digest: Hash::from_bytes([4; 32]) }),
         state: HitState::Suspended,
-        caution: Some(Caution::ScreenFirst),
+        cautions: vec![Caution::ScreenFirst, Caution::Contested],
         exercise: true,
     };
     let record = Hit {
@@ -220,7 +220,7 @@ fn answer() -> Answer {
         fields: Vec::new(),
         statement: None,
         state: HitState::Current,
-        caution: None,
+        cautions: Vec::new(),
         ..notice.clone()
     };
     Answer {
@@ -250,7 +250,7 @@ fn hits_that_lie_about_their_form_are_refused() {
     assert_eq!(spoiled(|hit| hit.kind = "pink".into()), "MESSAGE_FIELD_UNKNOWN");
     assert_eq!(spoiled(|hit| hit.source = String::new()), "ANSWER_CODE_UNKNOWN");
     assert_eq!(spoiled(|hit| hit.state = "fine".into()), "ANSWER_CODE_UNKNOWN");
-    assert_eq!(spoiled(|hit| hit.caution = "arrest".into()), "ANSWER_CODE_UNKNOWN");
+    assert_eq!(spoiled(|hit| hit.cautions = vec!["arrest".into()]), "ANSWER_CODE_UNKNOWN");
     assert_eq!(spoiled(|hit| hit.reference = "two words".into()), "ANSWER_CODE_UNKNOWN");
     assert_eq!(spoiled(|hit| hit.statement.as_mut().unwrap().digest.clear()), "MESSAGE_FIELD_LENGTH");
     assert_eq!(spoiled(|hit| hit.fields[0].value = "\u{1b}[2J".into()), "MESSAGE_FIELD_TEXT");

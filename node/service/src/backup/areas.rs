@@ -58,6 +58,11 @@ const AREAS: &[(Area, Keep)] = &[
     (area::BLOB_STATEMENT, Keep::Rows),
     (area::HELD_BLOBS, Keep::Never),
     (area::BLOB_WANTED, Keep::Never),
+    // Decisions about what peers sent, which is delivered and decided upon anew.
+    (area::DESK, Keep::Never),
+    (area::COLLISION, Keep::Never),
+    (area::SCREEN, Keep::Never),
+    (area::CHALLENGE, Keep::Values),
     (area::PEER_POSITION, Keep::Rows),
     (area::EMERGENCY, Keep::Rows),
     (area::OWN_CARD, Keep::Values),

@@ -2,7 +2,8 @@
 
 use eads_domain::id::{DraftId, Hash};
 use eads_domain::operator::Role;
-use eads_domain::slot::{SlotNumber, SlotSet};
+use eads_domain::query::Caution;
+use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::value::{BlobRef, Media, Value};
 use eads_store::blobs::BlobName;
 
@@ -10,6 +11,7 @@ use super::picture;
 use crate::area;
 use crate::audit::Shown;
 use crate::context::Call;
+use crate::desk::is_desk;
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::{Draft, NoticeView};
@@ -31,6 +33,10 @@ pub struct PhotoShown {
     pub media: Media,
     /// The file.
     pub bytes: Vec<u8>,
+    /// What must be done before acting on the notice.
+    pub cautions: Vec<Caution>,
+    /// It belongs to an exercise.
+    pub exercise: bool,
 }
 
 /// Where a photograph lies.
@@ -40,6 +46,8 @@ struct Found {
     name: Option<BlobName>,
     /// D of the statement; none for a draft's.
     digest: Option<Hash>,
+    cautions: Vec<Caution>,
+    exercise: bool,
 }
 
 impl Node {
@@ -79,6 +87,7 @@ impl Node {
     ) -> Result<(PhotoShown, Option<Hash>), ServiceError> {
         let found = self.find_photo(call, reference, number).await?;
         let (blob, digest) = (found.blob, found.digest);
+        let (cautions, exercise) = (found.cautions, found.exercise);
         let bytes = match found.name {
             Some(name) => self.blobs.with(move |store| store.read(&name, blob.len, 0..blob.len)).await?,
             None => None,
@@ -93,10 +102,10 @@ impl Node {
             .with_hint("it is fetched from its owner as soon as the connection allows"));
         };
         if !thumbnail {
-            return Ok((PhotoShown { media: blob.media, bytes: bytes.to_vec() }, digest));
+            return Ok((PhotoShown { media: blob.media, bytes: bytes.to_vec(), cautions, exercise }, digest));
         }
         let bytes = self.blobs.decoding(move || picture::thumbnail(&bytes, blob.media)).await?;
-        Ok((PhotoShown { media: Media::Jpeg, bytes }, digest))
+        Ok((PhotoShown { media: Media::Jpeg, bytes, cautions, exercise }, digest))
     }
 
     async fn find_photo(&self, call: &Call, reference: &str, number: u32) -> Result<Found, ServiceError> {
@@ -109,7 +118,7 @@ impl Node {
         if let Ok(id) = reference.parse::<DraftId>() {
             return of_draft(call, &self.draft_by_id(id).await?, place).and_then(|found| found.map_err(none));
         }
-        let detail = match self.detail(reference).await {
+        let detail = match self.detail(reference, is_desk(call)).await {
             // Not issued yet: whoever may read drafts can look at it by the reference that it will have.
             Err(error) if error.code().as_str() == "NOTICE_UNKNOWN" && may_read_drafts(call) => {
                 let Some(draft) = self.draft_of(reference).await? else { return Err(error) };
@@ -120,7 +129,9 @@ impl Node {
         let blobs: Vec<BlobRef> = images(&detail.values);
         let blob = *blobs.get(place).ok_or_else(|| none(blobs.len()))?;
         let keys = self.blob_keys(&detail.view).await?;
-        Ok(Found { blob, name: name_of(&keys, &blob), digest: Some(detail.view.digest) })
+        let name = name_of(&keys, &blob);
+        let NoticeView { digest, cautions, exercise, .. } = detail.view;
+        Ok(Found { blob, name, digest: Some(digest), cautions, exercise })
     }
 
     async fn draft_of(&self, reference: &str) -> Result<Option<Draft>, ServiceError> {
@@ -188,7 +199,13 @@ fn of_draft(call: &Call, draft: &Draft, place: usize) -> Result<Result<Found, us
     }
     let blobs: Vec<BlobRef> = draft.content.blobs().copied().collect();
     Ok(match blobs.get(place) {
-        Some(blob) => Ok(Found { blob: *blob, name: name_of(&draft.blobs, blob), digest: None }),
+        Some(blob) => Ok(Found {
+            blob: *blob,
+            name: name_of(&draft.blobs, blob),
+            digest: None,
+            cautions: Vec::new(),
+            exercise: draft.content.is_exercise(),
+        }),
         None => Err(blobs.len()),
     })
 }

@@ -36,9 +36,14 @@ impl Walk<'_> {
     }
 
     pub(super) async fn sealed(&self, section: &mut Section) -> Result<(), ServiceError> {
-        for (area, what) in
-            [(area::DRAFT, "drafts"), (area::PEER, "peers"), (area::RECORD, "records"), (area::OWN_CARD, "own cards")]
-        {
+        let areas = [
+            (area::DRAFT, "drafts"),
+            (area::PEER, "peers"),
+            (area::RECORD, "records"),
+            (area::OWN_CARD, "own cards"),
+            (area::CHALLENGE, "challenges"),
+        ];
+        for (area, what) in areas {
             let mut pages = Pages::of(self.store(), area);
             while let Some(page) = pages.next().await? {
                 for (key, row) in page {

@@ -20,6 +20,7 @@ impl Node {
     pub async fn expire(&self) -> Result<usize, ServiceError> {
         let now = self.clock.now().as_unix();
         let mut ended = self.expire_loose_blobs().await?;
+        self.expire_decisions().await?;
         loop {
             let due = self.store.scan(Scan::new(area::EXPIRY, PAGE)).await?;
             let full = due.len() == PAGE;
@@ -51,20 +52,19 @@ impl Node {
                 let next = OwnNotice { life: Life::Expired, ..head };
                 rows::put(&mut batch, area::OWN_NOTICE, notice.as_bytes(), &next)?;
                 self.queue_purge(&mut batch, &PurgeJob::Own { notice })?;
+                self.forget_notice(&mut batch, self.member, notice).await?;
             }
             self.store.commit(batch).await?;
-            self.indexes.remove_own_notice(notice);
+            self.own_is_over(notice);
             self.discard_all_of(notice).await?;
         } else {
             let _applying = self.applying.lock(owner).await;
             let held_key = area::member_notice(owner, notice);
             if let Some(held) = rows::get::<HeldNotice>(&*self.store, area::HELD_NOTICE, &held_key).await? {
-                batch.delete(area::HELD_NOTICE, held_key);
-                let blobs = self.take_held_blobs(&mut batch, owner, held.content_index).await?;
-                self.queue_purge(&mut batch, &held_purge(owner, &held, ReceiptReason::EXPIRED, blobs))?;
+                self.destroy_held(&mut batch, owner, notice, &held, ReceiptReason::EXPIRED).await?;
             }
             self.store.commit(batch).await?;
-            self.indexes.remove_held_notice(owner, notice);
+            self.held_is_gone(owner, notice);
         }
         self.purge_due.notify_one();
         Ok(())

@@ -139,6 +139,7 @@ impl Node {
                 }
                 batch.put(area::EXPIRY, area::expiry(draft.not_after.as_unix(), self.member, draft.notice), []);
                 self.put_listed(batch, draft)?;
+                self.screen_own(batch, draft.notice, content)?;
                 for (key, holding) in narrowed {
                     rows::put(batch, area::HOLDING, &key, &holding)?;
                 }
@@ -148,6 +149,7 @@ impl Node {
             .await?;
         let at = first_of(&appended)?;
         self.indexes.own_notice(draft.notice, &Searchable::of(content));
+        self.screen_due.notify_one();
         Ok(Issued {
             reference: draft.reference.to_string(),
             version: draft.version,
@@ -211,6 +213,10 @@ impl Node {
         let mut removal = Batch::new();
         self.vault.delete(&mut removal, area::DRAFT, draft.id.as_bytes()).await?;
         let withdraws = draft.action == Action::Withdraw;
+        let mut forgotten = Batch::new();
+        if withdraws {
+            self.forget_notice(&mut forgotten, self.member, draft.notice).await?;
+        }
         let appended = self
             .append(vec![publication], withdraws, |appended, batch| {
                 let at = first_of(appended)?;
@@ -222,13 +228,14 @@ impl Node {
                     self.queue_purge(batch, &PurgeJob::Own { notice: draft.notice })?;
                     batch.delete(area::EXPIRY, area::expiry(head.not_after.as_unix(), self.member, draft.notice));
                     self.put_listed(batch, draft)?;
+                    batch.append(forgotten);
                 }
                 batch.append(removal);
                 Ok(())
             })
             .await?;
         if withdraws {
-            self.indexes.remove_own_notice(draft.notice);
+            self.own_is_over(draft.notice);
             self.purge_due.notify_one();
             self.discard_all_of(draft.notice).await?;
         }

@@ -33,6 +33,8 @@ use eads_domain::id::{MemberId, NoticeId};
 use eads_domain::reference::Reference;
 use serde::{Deserialize, Serialize};
 
+pub use crate::marks::Contest;
+
 use crate::area;
 use crate::error::ServiceError;
 use crate::node::Node;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use eads_domain::id::NoticeId;
-use eads_domain::receipt::ReceiptStatus;
+use eads_domain::receipt::{ReceiptReason, ReceiptStatus};
 use eads_store::keys::KeySlot;
 use eads_store::port::{Batch, Scan};
 
@@ -142,7 +142,10 @@ impl Node {
                 let key = area::member_number(origin, index);
                 self.vault.delete(&mut batch, area::HELD_CONTENT, &key).await?;
                 if let Some(answered) = rows::get::<Answered>(&*self.store, area::ANSWERED, &key).await? {
-                    let status = ReceiptStatus::Purged.as_byte();
+                    // Destroyed because it was refused: that is what its owner is told.
+                    let refused = ReceiptReason::from_number(reason).is_decision();
+                    let status = if refused { ReceiptStatus::Rejected } else { ReceiptStatus::Purged };
+                    let status = status.as_byte();
                     let purged = Answered { status, reason, at: self.clock.now(), ..answered };
                     self.owe_receipt(&mut batch, origin, index, &purged)?;
                 }

@@ -6,6 +6,7 @@ use eads_domain::id::{Hash, MemberId, NoticeId};
 use eads_domain::operator::Operator;
 use eads_domain::query::{Caution, HitState};
 use eads_domain::receipt::ReceiptStatus;
+use eads_domain::screening::Sides;
 use eads_domain::slot::{EMERGENCY, Fields as _, LEGAL_REVIEW, SlotNumber, SlotSet};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_domain::value::Value;
@@ -17,7 +18,9 @@ use crate::area;
 use crate::audit::Shown;
 use crate::blobs::PhotoView;
 use crate::context::Call;
+use crate::desk::{DeskRow, Verdict, is_desk};
 use crate::error::ServiceError;
+use crate::marks::Contest;
 use crate::node::Node;
 use crate::pages::Pages;
 use crate::peers::PeerState;
@@ -31,8 +34,8 @@ pub enum NoticeState {
     Of(HitState),
     /// Ended by its owner.
     Withdrawn,
-    /// Waits for the desk.
-    Quarantined,
+    /// The desk of this member did not take it.
+    Refused,
 }
 
 impl NoticeState {
@@ -41,8 +44,13 @@ impl NoticeState {
         match self {
             Self::Of(state) => state.as_str(),
             Self::Withdrawn => "withdrawn",
-            Self::Quarantined => "quarantined",
+            Self::Refused => "refused",
         }
+    }
+
+    /// Whether only the desk is shown it.
+    pub const fn is_for_desk(self) -> bool {
+        matches!(self, Self::Of(state) if state.is_for_desk())
     }
 }
 
@@ -79,6 +87,10 @@ pub struct NoticeView {
     pub audience: Vec<MemberId>,
     /// What its owner marks it with: `emergency`, `legal-review`.
     pub marks: Vec<&'static str>,
+    /// What must be done before acting on it, the gravest first.
+    pub cautions: Vec<Caution>,
+    /// Of a held notice, this member's own decision, never the owner's word; empty for an own one.
+    pub decision: &'static str,
 }
 
 /// One notice in full.
@@ -90,8 +102,8 @@ pub struct NoticeDetail {
     pub values: Vec<(SlotNumber, Value)>,
     /// Slots that the owner withholds from this node.
     pub withheld: SlotSet,
-    /// What must be done before acting on it.
-    pub caution: Option<Caution>,
+    /// Challenges against it that are not closed.
+    pub challenges: Vec<Contest>,
     /// Who approved it, as its signed approval says.
     pub approver: String,
     /// Its photographs, as far as they are shown to this node.
@@ -132,7 +144,7 @@ impl Node {
     /// When store or audit fail.
     pub async fn list_notices(&self, call: &Call, filter: &NoticeFilter) -> Result<Vec<NoticeView>, ServiceError> {
         let intent = self.audit.intent(self.entry(call, "ListNotices")).await?;
-        let outcome = self.list(filter).await;
+        let outcome = self.list(filter, is_desk(call)).await;
         match &outcome {
             Ok(views) => {
                 let shown = views.iter().map(|v| Shown { digest: v.digest, slots: SlotSet::EMPTY }).collect();
@@ -143,7 +155,7 @@ impl Node {
         outcome
     }
 
-    async fn list(&self, filter: &NoticeFilter) -> Result<Vec<NoticeView>, ServiceError> {
+    async fn list(&self, filter: &NoticeFilter, desk: bool) -> Result<Vec<NoticeView>, ServiceError> {
         let mut views = Vec::new();
         let areas = [(filter.own, area::OWN_NOTICE), (filter.held, area::HELD_NOTICE)];
         for (_, area) in areas.into_iter().filter(|(wanted, _)| *wanted) {
@@ -162,7 +174,7 @@ impl Node {
                             None => continue,
                         }
                     };
-                    if filter.takes(&view) {
+                    if filter.takes(&view) && (desk || !view.state.is_for_desk()) {
                         views.push(view);
                     }
                 }
@@ -174,12 +186,13 @@ impl Node {
     /// One notice, own or held.
     ///
     /// # Errors
-    /// `NOTICE_UNKNOWN`, `NOTICE_WITHDRAWN` for a held one that is gone.
+    /// `NOTICE_UNKNOWN`, `NOTICE_WITHDRAWN` for a held one that is gone, `NOTICE_REFUSED` for one that the desk
+    /// refused, `NOTICE_AT_DESK` for one that only the desk is shown.
     pub async fn get_notice(&self, call: &Call, reference: &str) -> Result<NoticeDetail, ServiceError> {
         let mut entry = self.entry(call, "GetNotice");
         entry.subject = Some(reference.chars().take(32).collect());
         let intent = self.audit.intent(entry).await?;
-        let outcome = self.detail(reference).await;
+        let outcome = self.detail(reference, is_desk(call)).await;
         match &outcome {
             Ok(detail) => {
                 let shown = detail.values.iter().map(|(slot, _)| *slot).collect();
@@ -191,7 +204,8 @@ impl Node {
         outcome
     }
 
-    pub(crate) async fn detail(&self, reference: &str) -> Result<NoticeDetail, ServiceError> {
+    /// A notice in full; what only the desk is shown is refused to others.
+    pub(crate) async fn detail(&self, reference: &str, desk: bool) -> Result<NoticeDetail, ServiceError> {
         let referred = self.referred(reference).await?;
         let (view, content) = if referred.owner == self.member {
             let (notice, head) = self.own_by_reference(reference).await?;
@@ -203,13 +217,18 @@ impl Node {
                 Some(head) => self.held_view(referred.owner, referred.notice, &head).await?,
                 None => None,
             };
-            found.ok_or_else(|| {
-                ServiceError::not_found(
-                    "NOTICE_WITHDRAWN",
-                    format!("{} has withdrawn this notice, or it has ended; nothing of it is kept", referred.owner),
-                )
-            })?
+            match found {
+                Some(found) => found,
+                None => return Err(self.why_gone(referred.owner, referred.notice).await?),
+            }
         };
+        if view.state.is_for_desk() && !desk {
+            return Err(ServiceError::denied(
+                "NOTICE_AT_DESK",
+                format!("this notice of {} waits for the desk of {}: it must not be acted on", view.owner, self.member),
+            )
+            .with_hint("an approver decides with `eads desk`"));
+        }
         let values: Vec<_> = content.iter().flat_map(ShownFields::values).map(|(s, v)| (s, v.clone())).collect();
         let approvals = content.as_ref().and_then(|content| content.shown(SlotNumber::APPROVALS));
         let approver = approvals
@@ -218,7 +237,7 @@ impl Node {
             .map(|officer| officer.name.to_string());
         Ok(NoticeDetail {
             withheld: content.as_ref().map_or(SlotSet::EMPTY, |content| content.slots().complement()),
-            caution: self.caution(&view).await?,
+            challenges: self.marks.contests(view.owner, view.notice),
             photos: self.photo_views(&view, &values).await?,
             values,
             approver: approver.unwrap_or_default(),
@@ -286,7 +305,10 @@ impl Node {
             title: content.as_ref().map(ShownFields::title).unwrap_or_default(),
             audience: head.audience.clone(),
             marks: content.as_ref().map(marks).unwrap_or_default(),
+            cautions: Vec::new(),
+            decision: "",
         };
+        let view = self.cautioned(view, content.as_ref()).await?;
         Ok((view, content))
     }
 
@@ -304,9 +326,10 @@ impl Node {
         let content = StoredStatement::parse(&bytes)?.content()?;
         let frozen = self.peers.get(owner).is_some_and(|peer| peer.state == PeerState::Frozen);
         let state = match head.decision {
-            _ if frozen => NoticeState::Of(HitState::Frozen),
-            HeldDecision::Quarantined => NoticeState::Quarantined,
-            HeldDecision::Actionable => NoticeState::Of(self.validity(head.suspended, head.issued, head.not_after)),
+            HeldDecision::Quarantined => HitState::Quarantined,
+            HeldDecision::Actionable if self.is_blocked(owner, notice) => HitState::Blocked,
+            HeldDecision::Actionable if frozen => HitState::Frozen,
+            HeldDecision::Actionable => self.validity(head.suspended, head.issued, head.not_after),
         };
         let text = |slot| content.shown(slot).and_then(Value::as_text).unwrap_or_default().to_owned();
         let view = NoticeView {
@@ -315,7 +338,7 @@ impl Node {
             notice,
             kind: head.kind,
             subject: head.subject,
-            state,
+            state: NoticeState::Of(state),
             version: head.version,
             index: head.content_index,
             digest: head.content_digest,
@@ -325,8 +348,14 @@ impl Node {
             title: content.title(),
             audience: Vec::new(),
             marks: marks(&content),
+            cautions: Vec::new(),
+            decision: match head.decision {
+                HeldDecision::Actionable if head.by_desk => "approved",
+                HeldDecision::Actionable => "actionable",
+                HeldDecision::Quarantined => "quarantined",
+            },
         };
-        Ok(Some((view, Some(content))))
+        Ok(Some((self.cautioned(view, Some(&content)).await?, Some(content))))
     }
 
     fn validity(&self, suspended: bool, issued: Timestamp, not_after: Timestamp) -> HitState {
@@ -342,25 +371,57 @@ impl Node {
         }
     }
 
-    /// Nothing of an owner whose register has forked is to be relied on; a coercive notice of another state must be confirmed first when its owner was last heard too long ago.
-    pub(crate) async fn caution(&self, view: &NoticeView) -> Result<Option<Caution>, ServiceError> {
-        let emergency = view.marks.contains(&EMERGENCY).then_some(Caution::EmergencyUnapproved);
-        if view.owner == self.member {
-            return Ok(emergency);
-        }
-        if view.state == NoticeState::Of(HitState::Frozen) {
-            return Ok(Some(Caution::RegisterForked));
-        }
-        if emergency.is_some() {
-            return Ok(emergency);
-        }
-        if !view.kind.is_coercive() {
-            return Ok(None);
+    /// A view with what must be done before acting on it.
+    async fn cautioned(&self, mut view: NoticeView, content: Option<&ShownFields>) -> Result<NoticeView, ServiceError> {
+        let is_forked = self.peers.get(view.owner).is_some_and(|peer| peer.state == PeerState::Frozen);
+        let says = content.map(Sides::of).unwrap_or_default();
+        let cautions = [
+            (is_forked, Caution::RegisterForked),
+            (!is_forked && self.is_stale(&view).await?, Caution::ConfirmWithOwner),
+            (says.screen_first() || self.marks.has_met(view.owner, view.notice), Caution::ScreenFirst),
+            (view.marks.contains(&EMERGENCY), Caution::EmergencyUnapproved),
+            (self.marks.is_contested(view.owner, view.notice), Caution::Contested),
+        ];
+        view.cautions = cautions.into_iter().filter_map(|(applies, caution)| applies.then_some(caution)).collect();
+        Ok(view)
+    }
+
+    /// Whether a coercive notice of another state must be confirmed with its owner, who was last heard too long ago.
+    async fn is_stale(&self, view: &NoticeView) -> Result<bool, ServiceError> {
+        if view.owner == self.member || !view.kind.is_coercive() {
+            return Ok(false);
         }
         let followed: Option<Followed> = rows::get(&*self.store, area::FOLLOWED, view.owner.as_bytes()).await?;
         let heard = followed.map(|followed| followed.heard_at).max(self.peers.status(view.owner).last_heard);
         let fresh = heard.is_some_and(|at| self.clock.now().seconds_since(at) <= self.limits.view_age_seconds);
-        Ok((!fresh).then_some(Caution::ConfirmWithOwner))
+        Ok(!fresh)
+    }
+
+    /// Whether a challenged notice of a peer is withheld from officers, because its owner owes an answer for too long
+    /// and the agreement says so.
+    pub(crate) fn is_blocked(&self, owner: MemberId, notice: NoticeId) -> bool {
+        self.marks.is_unanswered(owner, notice, self.clock.now())
+            && self
+                .peers
+                .get(owner)
+                .and_then(|peer| peer.agreement.as_ref().map(|agreement| agreement.receives().block_when_unanswered))
+                .unwrap_or_default()
+    }
+
+    /// Why nothing is held of a notice that was known.
+    pub(crate) async fn why_gone(&self, owner: MemberId, notice: NoticeId) -> Result<ServiceError, ServiceError> {
+        let key = area::member_notice(owner, notice);
+        let decided: Option<DeskRow> = rows::get(&*self.store, area::DESK, &key).await?;
+        Ok(match decided.filter(|row| row.verdict == Verdict::Refused) {
+            Some(row) => ServiceError::not_found(
+                "NOTICE_REFUSED",
+                format!("the desk of {} refused this notice of {owner} ({})", self.member, row.reason()),
+            ),
+            None => ServiceError::not_found(
+                "NOTICE_WITHDRAWN",
+                format!("{owner} has withdrawn this notice, or it has ended; nothing of it is kept"),
+            ),
+        })
     }
 }
 

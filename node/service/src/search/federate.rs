@@ -35,6 +35,8 @@ pub struct FederatedSearch {
     pub peers: Vec<MemberId>,
     /// Ask nobody else.
     pub local_only: bool,
+    /// Look also at held notices that only the desk is shown; for approvers.
+    pub desk: bool,
     /// For all answers together.
     pub deadline: Option<Duration>,
 }
@@ -109,7 +111,8 @@ impl Node {
         entry.case_reference.clone_from(&search.case_reference);
         entry.sealed_query = Some(self.audit.seal_query(&describe(&search.query))?);
         let intent = Arc::new(self.audit.intent(entry).await?);
-        let peers = match self.answers_now().and_then(|()| self.sources(&search)) {
+        let may = if search.desk { crate::desk::require_desk(call) } else { Ok(()) };
+        let peers = match may.and_then(|()| self.answers_now()).and_then(|()| self.sources(&search)) {
             Ok(peers) => peers,
             Err(error) => {
                 self.audit.outcome(&intent, error.code().as_str(), Vec::new()).await?;
@@ -122,7 +125,8 @@ impl Node {
         let (answers, receiver) = mpsc::channel(peers.len() + 1);
         let request = call.request;
         let own_first = watch::Sender::new(false);
-        let asking = Asking { node: self, intent, query, request, answers, own_given: own_first.subscribe() };
+        let desk = search.desk;
+        let asking = Asking { node: self, intent, query, request, desk, answers, own_given: own_first.subscribe() };
         tokio::spawn(asking.clone().own(own_first));
         for peer in peers {
             tokio::spawn(asking.clone().peer(peer.member(), for_peers));
@@ -154,6 +158,7 @@ struct Asking {
     intent: Arc<Intent>,
     query: Arc<Query>,
     request: RequestId,
+    desk: bool,
     answers: mpsc::Sender<Result<SourceAnswer, ServiceError>>,
     /// The own answer comes first, so that a reader knows whose node it talks to.
     own_given: watch::Receiver<bool>,
@@ -162,7 +167,7 @@ struct Asking {
 impl Asking {
     async fn own(self, given: watch::Sender<bool>) {
         let started = tokio::time::Instant::now();
-        let outcome = self.node.find_for_officer(&self.query).await;
+        let outcome = self.node.find_for_officer(&self.query, self.desk).await;
         let mut answer = self.blank(self.node.member, started.elapsed());
         answer.as_of = Some(self.node.clock.now());
         answer.checkpoint = self.node.register.checkpoint().map(|c| c.bytes().to_vec()).unwrap_or_default();
@@ -239,6 +244,9 @@ impl Asking {
         }
         if answer.hits.iter().any(|hit| hit.exercise != (self.query.exercise && hit.source == HitSource::Notice)) {
             return Err(wrong("exercise and real data are mixed"));
+        }
+        if answer.hits.iter().any(|hit| hit.state.is_for_desk()) {
+            return Err(wrong("a hit is in a state that no owner's notice is in"));
         }
         if let Some(peer) = self.node.peers.get(member)
             && !answer.checkpoint.is_empty()

@@ -1,4 +1,5 @@
-//! The indexes in memory: own notices, each peer's notices, and national records, never mixed.
+//! The indexes in memory: own notices, each peer's notices, and national records, never mixed; nor are exercises
+//! with what is real, or what waits for the desk with what officers may act on.
 //!
 //! They are views of the store, filled at the start and changed after each commit, before it is acknowledged.
 
@@ -7,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use eads_domain::id::{MemberId, NoticeId};
 use eads_domain::record::Record;
+use eads_domain::screening::Sides;
 use eads_domain::slot::{Fields, SearchKeys};
 use eads_domain::subject::{NoticeKind, SubjectType};
 use eads_search::{Entry, EntryId, Index};
@@ -21,20 +23,47 @@ use crate::pages::Pages;
 use crate::rows::{self, HeldDecision, HeldNotice, Life, OwnNotice};
 use crate::stored::{ShownFields, StoredStatement};
 
-const EXERCISE: u32 = 1 << 16;
+/// What a tag says: the kind in its lower half, and what the notice or record says of a person.
+const KIND: u32 = 0xffff;
+const ACCUSES: u32 = 1 << 16;
+const PROTECTS: u32 = 1 << 17;
 
-/// What of a notice can be found.
+/// Where a notice is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shelf {
+    pub(crate) exercise: bool,
+    /// Only the desk is shown it.
+    pub(crate) desk: bool,
+}
+
+/// What of a notice can be found, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Searchable {
     subject: SubjectType,
     tag: u32,
     keys: SearchKeys,
+    shelf: Shelf,
 }
 
 impl Searchable {
     pub(crate) fn of(content: &impl Fields) -> Self {
-        let exercise = if content.is_exercise() { EXERCISE } else { 0 };
-        Self { subject: content.subject(), tag: kind_tag(content.kind()) | exercise, keys: content.search_keys() }
+        Self {
+            subject: content.subject(),
+            tag: kind_tag(content.kind()) | sides_tag(Sides::of(content)),
+            keys: content.search_keys(),
+            shelf: Shelf { exercise: content.is_exercise(), desk: false },
+        }
+    }
+
+    /// The same for the desk only, or for every officer.
+    pub(crate) fn for_desk(mut self, desk: bool) -> Self {
+        self.shelf.desk = desk;
+        self
+    }
+
+    /// Whether only the desk may find it.
+    pub(crate) const fn is_for_desk(&self) -> bool {
+        self.shelf.desk
     }
 
     fn entry(&self, notice: NoticeId) -> Entry {
@@ -46,43 +75,69 @@ fn kind_tag(kind: NoticeKind) -> u32 {
     NoticeKind::ALL.iter().position(|known| *known == kind).and_then(|at| u32::try_from(at).ok()).unwrap_or_default()
 }
 
-/// Whether a tag is one that a query with these kinds and this exercise flag may see.
-pub(super) fn tag_is_asked(tag: u32, kinds: &[NoticeKind], exercise: bool) -> bool {
-    let is_exercise = tag & EXERCISE != 0;
-    is_exercise == exercise && (kinds.is_empty() || kinds.iter().any(|kind| kind_tag(*kind) == tag & !EXERCISE))
+fn sides_tag(sides: Sides) -> u32 {
+    let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+    flag(sides.accuses, ACCUSES) | flag(sides.protects, PROTECTS)
+}
+
+/// What the notice or record of a tag says of a person.
+pub(crate) const fn sides_of(tag: u32) -> Sides {
+    Sides { accuses: tag & ACCUSES != 0, protects: tag & PROTECTS != 0 }
+}
+
+/// Whether a tag is one that a query with these kinds may see.
+pub(super) fn tag_is_asked(tag: u32, kinds: &[NoticeKind]) -> bool {
+    kinds.is_empty() || kinds.iter().any(|kind| kind_tag(*kind) == tag & KIND)
 }
 
 /// All indexes.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
-    pub(super) own: Index,
-    held: RwLock<BTreeMap<MemberId, Arc<Index>>>,
-    pub(super) records: Index,
+    own: Index,
+    own_exercises: Index,
+    held: RwLock<BTreeMap<(MemberId, Shelf), Arc<Index>>>,
+    pub(crate) records: Index,
 }
 
 impl Indexes {
     pub(crate) fn own_notice(&self, notice: NoticeId, searchable: &Searchable) {
-        self.own.upsert(&searchable.entry(notice));
+        self.own(searchable.shelf.exercise).upsert(&searchable.entry(notice));
     }
 
     pub(crate) fn remove_own_notice(&self, notice: NoticeId) {
-        self.own.remove(EntryId::from_bytes(*notice.as_bytes()));
+        for index in [&self.own, &self.own_exercises] {
+            index.remove(EntryId::from_bytes(*notice.as_bytes()));
+        }
     }
 
+    /// Puts a held notice where it belongs, and nowhere else.
     pub(crate) fn held_notice(&self, origin: MemberId, notice: NoticeId, searchable: &Searchable) {
-        let index = self.held.write().unwrap_or_else(PoisonError::into_inner).entry(origin).or_default().clone();
+        let shelf = (origin, searchable.shelf);
+        let found = self.held.read().unwrap_or_else(PoisonError::into_inner).get(&shelf).cloned();
+        let index = found.unwrap_or_else(|| {
+            self.held.write().unwrap_or_else(PoisonError::into_inner).entry(shelf).or_default().clone()
+        });
         index.upsert(&searchable.entry(notice));
+        self.remove_held(origin, notice, |other| other != searchable.shelf);
     }
 
     pub(crate) fn remove_held_notice(&self, origin: MemberId, notice: NoticeId) {
-        if let Some(index) = self.held.read().unwrap_or_else(PoisonError::into_inner).get(&origin) {
-            index.remove(EntryId::from_bytes(*notice.as_bytes()));
+        self.remove_held(origin, notice, |_| true);
+    }
+
+    fn remove_held(&self, origin: MemberId, notice: NoticeId, from: impl Fn(Shelf) -> bool) {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        for ((_, shelf), index) in held.iter().filter(|((member, _), _)| *member == origin) {
+            if from(*shelf) {
+                index.remove(EntryId::from_bytes(*notice.as_bytes()));
+            }
         }
     }
 
     /// `key` is the key of the record's row.
     pub(crate) fn record(&self, key: [u8; 16], record: &Record) {
-        let entry = Entry::from_keys(EntryId::from_bytes(key), record.subject(), 0, &record.search_keys());
+        let tag = sides_tag(Sides::of_parts(None, &record.protection(), None));
+        let entry = Entry::from_keys(EntryId::from_bytes(key), record.subject(), tag, &record.search_keys());
         self.records.upsert(&entry);
     }
 
@@ -91,14 +146,22 @@ impl Indexes {
         self.records.remove(EntryId::from_bytes(key));
     }
 
-    pub(super) fn held(&self) -> Vec<(MemberId, Arc<Index>)> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.iter().map(|(origin, index)| (*origin, index.clone())).collect()
+    /// Own notices, real ones or exercises.
+    pub(crate) const fn own(&self, exercise: bool) -> &Index {
+        if exercise { &self.own_exercises } else { &self.own }
     }
 
-    /// Own notices in force, held notices, records.
+    /// Held notices by their owners, real ones or exercises, with what only the desk is shown or without.
+    pub(crate) fn held(&self, exercise: bool, desk: bool) -> Vec<(MemberId, Arc<Index>)> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = held.iter().filter(|((_, shelf), _)| shelf.exercise == exercise && (desk || !shelf.desk));
+        wanted.map(|((origin, _), index)| (*origin, index.clone())).collect()
+    }
+
+    /// Own notices in force, held notices that may be acted on, records; exercises are not counted.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.own.len(), self.held().iter().map(|(_, index)| index.len()).sum(), self.records.len())
+        let held = self.held(false, false);
+        (self.own.len(), held.iter().map(|(_, index)| index.len()).sum(), self.records.len())
     }
 }
 
@@ -107,7 +170,8 @@ fn unreadable() -> ServiceError {
 }
 
 impl Node {
-    /// Own notices in force, held notices, and records that can be found now.
+    /// Own notices in force, held notices that may be acted on, and records that can be found now; exercises are not
+    /// counted.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.indexes.counts()
     }
@@ -132,7 +196,8 @@ impl Node {
                 let (origin, index) = numbered(key)?;
                 let Some(notice) = held.get(&origin).and_then(|held| found(held, index)) else { continue };
                 if let Some(content) = self.content_of(area::HELD_CONTENT, key, value).await? {
-                    self.indexes.held_notice(origin, notice, &Searchable::of(&content));
+                    let waits = self.marks.is_waiting(origin, notice);
+                    self.indexes.held_notice(origin, notice, &Searchable::of(&content).for_desk(waits));
                 }
             }
         }
@@ -172,9 +237,8 @@ impl Node {
             for (key, value) in &page {
                 let (origin, notice) = split(key)?;
                 let head: HeldNotice = rows::parse(value)?;
-                if head.decision != HeldDecision::Quarantined {
-                    contents.entry(origin).or_default().push((head.content_index, notice));
-                }
+                self.marks.waits(origin, notice, head.decision == HeldDecision::Quarantined);
+                contents.entry(origin).or_default().push((head.content_index, notice));
             }
         }
         contents.values_mut().for_each(|of_one| of_one.sort_unstable());

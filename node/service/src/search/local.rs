@@ -55,15 +55,16 @@ impl Found {
 }
 
 impl Node {
-    /// What an officer of this member may see: own notices, held ones, own records, with all their fields.
-    pub(super) async fn find_for_officer(&self, query: &Query) -> Result<Found, ServiceError> {
+    /// What an officer of this member may see: own notices, held ones, own records, with all their fields. The desk
+    /// also sees held ones that wait for it.
+    pub(super) async fn find_for_officer(&self, query: &Query, desk: bool) -> Result<Found, ServiceError> {
         let mut found = self.find_own(query, None).await?;
-        for (origin, index) in self.indexes.held() {
+        for (origin, index) in self.indexes.held(query.exercise, desk) {
             let matches = self.look_up(&index, query)?;
             found.truncated |= matches.truncated;
             for matched in matches.matches {
                 let notice = NoticeId::from_bytes(*matched.id.as_bytes());
-                if let Some((hit, shown)) = self.held_hit(origin, notice, &matched).await? {
+                if let Some((hit, shown)) = self.held_hit(origin, notice, &matched, desk).await? {
                     found.push(hit, shown);
                 }
             }
@@ -79,7 +80,7 @@ impl Node {
         asker: Option<(MemberId, &Agreement)>,
     ) -> Result<Found, ServiceError> {
         let mut found = Found::default();
-        let matches = self.look_up(&self.indexes.own, query)?;
+        let matches = self.look_up(self.indexes.own(query.exercise), query)?;
         found.truncated |= matches.truncated;
         for matched in matches.matches {
             let notice = NoticeId::from_bytes(*matched.id.as_bytes());
@@ -96,7 +97,11 @@ impl Node {
                 continue;
             }
             let fields = fields(&content.to_fields());
-            let whole = (hit(&view, state, None, fields, &matched), shown(&view, SlotSet::ALL));
+            // What this member knows from others is not a peer's to hear.
+            let own_word = [Caution::EmergencyUnapproved, Caution::Contested];
+            let is_told = |caution: &Caution| asker.is_none() || own_word.contains(caution);
+            let cautions = view.cautions.iter().copied().filter(is_told).collect();
+            let whole = (hit(&view, state, cautions, fields, &matched), shown(&view, SlotSet::ALL));
             found.push_for(asker, content.subject(), whole);
         }
         // Real records never meet an exercise, and a query for kinds of notices asks for no records.
@@ -121,7 +126,7 @@ impl Node {
                 // A document number is also found on the notice about its holder, and the other way round.
                 QueryKey::Identifier(_) => true,
             };
-            about && (is_records || tag_is_asked(tag, &query.kinds, query.exercise))
+            about && (is_records || tag_is_asked(tag, &query.kinds))
         };
         match &query.key {
             QueryKey::Name(name) => index.find_by_name_where(name, limits, &accepts).map_err(ServiceError::from_coded),
@@ -134,6 +139,7 @@ impl Node {
         origin: MemberId,
         notice: NoticeId,
         matched: &Match,
+        desk: bool,
     ) -> Result<Option<(Hit, Shown)>, ServiceError> {
         let key = area::member_notice(origin, notice);
         let Some(head) = rows::get::<HeldNotice>(&*self.store, area::HELD_NOTICE, &key).await? else {
@@ -142,12 +148,12 @@ impl Node {
         let Some((view, Some(content))) = self.held_view(origin, notice, &head).await? else { return Ok(None) };
         let NoticeState::Of(state) = view.state else { return Ok(None) };
         // What is over by its own word is no hit, even before it is destroyed.
-        if state == HitState::Expired {
+        if state == HitState::Expired || (state.is_for_desk() && !desk) {
             return Ok(None);
         }
-        let caution = self.caution(&view).await?;
         let shown = shown(&view, head.slots);
-        Ok(Some((hit(&view, state, caution, fields(&content.to_fields()), matched), shown)))
+        let cautions = view.cautions.clone();
+        Ok(Some((hit(&view, state, cautions, fields(&content.to_fields()), matched), shown)))
     }
 
     async fn record_hit(&self, matched: &Match) -> Result<Option<(SubjectType, (Hit, Shown))>, ServiceError> {
@@ -166,7 +172,7 @@ impl Node {
             fields: fields(&record.to_fields()),
             statement: None,
             state: HitState::Current,
-            caution: None,
+            cautions: self.marks.record_cautions(*matched.id.as_bytes()),
             exercise: false,
         };
         Ok(Some((record.subject(), (hit, shown))))
@@ -191,7 +197,7 @@ fn shown(view: &NoticeView, slots: SlotSet) -> Shown {
     Shown { digest: view.digest, slots }
 }
 
-fn hit(view: &NoticeView, state: HitState, caution: Option<Caution>, fields: Vec<HitField>, matched: &Match) -> Hit {
+fn hit(view: &NoticeView, state: HitState, cautions: Vec<Caution>, fields: Vec<HitField>, matched: &Match) -> Hit {
     Hit {
         score: Score::saturating(matched.score),
         reasons: reasons(matched),
@@ -202,7 +208,7 @@ fn hit(view: &NoticeView, state: HitState, caution: Option<Caution>, fields: Vec
         fields,
         statement: Some(StatementPointer { index: view.index, digest: view.digest }),
         state,
-        caution,
+        cautions,
         exercise: view.exercise,
     }
 }

@@ -8,6 +8,6 @@ mod rate;
 
 pub(crate) use answer::Outcomes;
 pub use federate::{FederatedSearch, Outcome, SourceAnswer};
-pub(crate) use index::{Indexes, Searchable};
+pub(crate) use index::{Indexes, Searchable, sides_of};
 pub(crate) use local::fields;
 pub(crate) use rate::Rates;

@@ -15,6 +15,7 @@ use eads_store::vault::MAX_VALUE_BYTES;
 use super::known::Known;
 use super::verify::{Says, Verified, Word};
 use crate::area;
+use crate::desk::{self, DeskRow};
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::notices::Referred;
@@ -29,6 +30,8 @@ const HELD_SCHEMA: u16 = 1;
 pub(super) struct Effect {
     pub(super) index: Option<(MemberId, NoticeId, Option<Searchable>)>,
     pub(super) purge: bool,
+    /// Notices are to be compared.
+    pub(super) screen: bool,
     pub(super) receipts: bool,
     /// Photographs are wanted.
     pub(super) blobs: bool,
@@ -96,9 +99,15 @@ impl Node {
     /// What the transaction asked for, now that it is durable.
     pub(super) fn after(&self, effect: Effect) {
         match effect.index {
-            Some((origin, notice, Some(searchable))) => self.indexes.held_notice(origin, notice, &searchable),
-            Some((origin, notice, None)) => self.indexes.remove_held_notice(origin, notice),
+            Some((origin, notice, Some(searchable))) => {
+                self.indexes.held_notice(origin, notice, &searchable);
+                self.marks.waits(origin, notice, searchable.is_for_desk());
+            }
+            Some((origin, notice, None)) => self.held_is_gone(origin, notice),
             None => {}
+        }
+        if effect.screen {
+            self.screen_due.notify_one();
         }
         if effect.purge {
             self.purge_due.notify_one();
@@ -147,7 +156,10 @@ impl Node {
         let held: Option<HeldNotice> = known.get(&*self.store, area::HELD_NOTICE, &notice_key).await?;
         let withdrawn = known.row(&*self.store, area::MARK, &notice_key).await?.is_some();
         let bytes = word.stored.to_bytes();
-        let decision = peer.agreement.as_ref().map(|agreement| agreement.decision(content.kind()));
+        let agreed = peer.agreement.as_ref().map(|agreement| agreement.decision(content.kind()));
+        let decided: Option<DeskRow> = known.get(&*self.store, area::DESK, &notice_key).await?;
+        let digest = word.statement.digest();
+        let (decision, by_desk) = desk::on_arrival(agreed, decided.as_ref(), digest, needs_legal_review(content));
         let refusal = if !peer.is_accepted() {
             Some(ReceiptReason::ORIGIN_FROZEN)
         } else if withdrawn {
@@ -159,17 +171,15 @@ impl Node {
         } else if bytes.len() > MAX_VALUE_BYTES {
             Some(ReceiptReason::CONTENT_INVALID)
         } else {
-            match &decision {
-                None => Some(ReceiptReason::KIND_NOT_RECEIVED),
-                Some(Decision::Refuse(reason)) => Some(*reason),
-                Some(Decision::Actionable | Decision::Quarantine) => None,
+            match decision {
+                Decision::Refuse(reason) => Some(reason),
+                Decision::Actionable | Decision::Quarantine => None,
             }
         };
         if let Some(reason) = refusal {
             return self.answer(batch, applying, word, ReceiptStatus::Rejected, reason);
         }
-        // What could be political, military, religious or racial is looked at by lawyers at both ends.
-        let quarantined = matches!(decision, Some(Decision::Quarantine)) || needs_legal_review(content);
+        let quarantined = decision == Decision::Quarantine;
         let mut effect = Effect::default();
         if let Some(held) = &held {
             batch.delete(area::EXPIRY, area::expiry(held.not_after.as_unix(), origin, payload.notice));
@@ -187,9 +197,10 @@ impl Node {
         let longest = held.as_ref().map_or(payload.not_after, |held| held.longest_not_after.max(payload.not_after));
         let head = HeldNotice {
             decision: if quarantined { HeldDecision::Quarantined } else { HeldDecision::Actionable },
+            by_desk,
             suspended: state.is_some_and(|state| state.suspended && state.index > index),
             content_index: index,
-            content_digest: word.statement.digest(),
+            content_digest: digest,
             version: content.version().unwrap_or_default(),
             latest_index: index,
             key: Key::from(key),
@@ -211,7 +222,8 @@ impl Node {
         rows::put(batch, area::REFERENCE, &self.reference_key(reference), &referred)?;
         let status = if quarantined { ReceiptStatus::Quarantined } else { ReceiptStatus::Accepted };
         self.answer(batch, applying, word, status, ReceiptReason::NONE)?;
-        effect.index = Some((origin, payload.notice, (!quarantined).then(|| Searchable::of(content))));
+        effect.index = Some((origin, payload.notice, Some(Searchable::of(content).for_desk(quarantined))));
+        effect.screen = self.screen_held(batch, origin, payload.notice, content)?;
         Ok(effect)
     }
 
@@ -245,6 +257,7 @@ impl Node {
         };
         rows::put(batch, area::MARK, &notice_key, &mark)?;
         batch.delete(area::OWNERS_STATE, notice_key.clone());
+        batch.delete(area::DESK, notice_key.clone());
         let mut effect = self.answer(batch, applying, word, ReceiptStatus::Accepted, ReceiptReason::NONE)?;
         if let Some(held) = held {
             self.destroy_held(batch, *origin, payload.notice, &held, ReceiptReason::WITHDRAWN).await?;
@@ -321,10 +334,13 @@ impl Node {
         self.narrow_held_blobs(batch, origin, held.content_index, narrowed.shown()).await?;
         let held = HeldNotice { key: key.into(), slots: narrowed.shown(), ..held };
         rows::put(batch, area::HELD_NOTICE, &area::member_notice(origin, notice), &held)?;
-        Ok(Some((origin, notice, Some(Searchable::of(&content)))))
+        let waits = held.decision == HeldDecision::Quarantined;
+        Ok(Some((origin, notice, Some(Searchable::of(&content).for_desk(waits)))))
     }
 
-    async fn destroy_held(
+    /// Destroys what is held of a notice, and with it what was recorded about it here. A refusal's reason makes the
+    /// receipt that follows one of refusal.
+    pub(crate) async fn destroy_held(
         &self,
         batch: &mut Batch,
         origin: MemberId,
@@ -335,6 +351,7 @@ impl Node {
         batch.delete(area::HELD_NOTICE, area::member_notice(origin, notice));
         batch.delete(area::EXPIRY, area::expiry(held.not_after.as_unix(), origin, notice));
         let blobs = self.take_held_blobs(batch, origin, held.content_index).await?;
+        self.forget_notice(batch, origin, notice).await?;
         self.queue_purge(batch, &crate::notices::held_purge(origin, held, reason, blobs))
     }
 }

@@ -28,6 +28,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
     let workers = TaskTracker::new();
     workers.spawn(purge(node.clone(), stop.clone()));
     workers.spawn(expire(node.clone(), stop.clone()));
+    workers.spawn(screen(node.clone(), stop.clone()));
     workers.spawn(keep_audit(node.clone(), stop.clone()));
     workers.spawn(tell_refusals(node.clone(), stop.clone()));
     if let Err(error) = node.recall_witnessed().await {
@@ -331,6 +332,28 @@ async fn expire(node: Arc<Node>, stop: CancellationToken) {
                 tracing::error!(code = %error.code(), "an emergency could not be suspended: {error}");
             }
             tokio::time::sleep(node.limits.expiry_interval).await;
+        }
+    })
+    .await;
+}
+
+/// Compares notices with each other as they come and go.
+async fn screen(node: Arc<Node>, stop: CancellationToken) {
+    until(&stop, async {
+        let mut backoff = Backoff::new(&node);
+        loop {
+            match node.screen().await {
+                Ok(_) => {
+                    backoff.reset();
+                    node.alarms.clear("SCREENING");
+                    node.screen_due.notified().await;
+                }
+                Err(error) => {
+                    tracing::error!(code = %error.code(), "notices cannot be compared: {error}");
+                    node.alarms.raise("SCREENING", node.clock.now(), format!("notices cannot be compared: {error}"));
+                    backoff.pause().await;
+                }
+            }
         }
     })
     .await;

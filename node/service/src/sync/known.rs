@@ -21,14 +21,16 @@ pub(super) struct Known(HashMap<(u8, Vec<u8>), Option<Vec<u8>>>);
 impl Known {
     /// What the effects of `run` read.
     pub(super) async fn of(store: &dyn Store, origin: MemberId, run: &[Verified]) -> Result<Self, ServiceError> {
-        let mut keys = Vec::with_capacity(run.len() * 5);
+        let mut keys = Vec::with_capacity(run.len() * 6);
         for (delivery, word) in run.iter().filter_map(|delivery| Some((delivery, delivery.word.as_ref()?))) {
             let number = area::member_number(origin, delivery.index);
             keys.push((area::ANSWERED, number.clone()));
             if matches!(word.says, Says::Content(_)) {
                 let notice = area::member_notice(origin, word.statement.payload().notice);
                 keys.push((area::HELD_CONTENT, number));
-                keys.extend([area::HELD_NOTICE, area::MARK, area::OWNERS_STATE].map(|area| (area, notice.clone())));
+                keys.extend(
+                    [area::HELD_NOTICE, area::MARK, area::OWNERS_STATE, area::DESK].map(|area| (area, notice.clone())),
+                );
             }
         }
         let values = store.get_many(keys.clone()).await?;

@@ -147,10 +147,16 @@ impl Node {
             rows::put(&mut batch, area::HOLDING, &holding_row, &holding)?;
         }
         let searchable = self.put_head(&mut batch, peer, index, &statement, &content, version).await?;
+        if searchable == Some(true) {
+            self.screen_own(&mut batch, notice, &content)?;
+        }
         self.store.commit(batch).await?;
         match searchable {
-            Some(true) => self.indexes.own_notice(notice, &Searchable::of(&content)),
-            Some(false) => self.indexes.remove_own_notice(notice),
+            Some(true) => {
+                self.indexes.own_notice(notice, &Searchable::of(&content));
+                self.screen_due.notify_one();
+            }
+            Some(false) => self.own_is_over(notice),
             None => {}
         }
         self.purge_due.notify_one();
@@ -262,6 +268,7 @@ impl Node {
                 batch.delete(area::EXPIRY, area::expiry(next.not_after.as_unix(), self.member, mark.notice));
                 rows::put(&mut batch, area::OWN_NOTICE, mark.notice.as_bytes(), &next)?;
                 self.queue_purge(&mut batch, &PurgeJob::Own { notice: mark.notice })?;
+                self.forget_notice(&mut batch, self.member, mark.notice).await?;
                 withdrawn = true;
             } else if mark.index > head.content_index {
                 let next = OwnNotice { life: Life::Suspended, latest_index, ..head };
@@ -270,7 +277,7 @@ impl Node {
         }
         self.store.commit(batch).await?;
         if withdrawn {
-            self.indexes.remove_own_notice(mark.notice);
+            self.own_is_over(mark.notice);
             self.purge_due.notify_one();
             self.discard_all_of(mark.notice).await?;
         }

@@ -1,7 +1,9 @@
 //! From what use cases return to operator messages, and from fields of requests to words of the domain.
 
+use eads_domain::clock::Timestamp;
 use eads_domain::code::Coded;
 use eads_domain::id::{Hash, MemberId, RequestId};
+use eads_domain::query::Caution;
 use eads_domain::slot::{Fields as _, SlotNumber, SlotSet};
 use eads_domain::value::{BlobRef, Value};
 use eads_domain::wire::{slot_value, slot_value_message};
@@ -9,7 +11,7 @@ use eads_proto::v1;
 use eads_service::ServiceError;
 use eads_service::audit::{Actor, EntryKind, Listed, Shown};
 use eads_service::import::Rejection;
-use eads_service::notices::{Draft, HolderView, Issued, NoticeDetail, NoticeView};
+use eads_service::notices::{Contest, Draft, HolderView, Issued, NoticeDetail, NoticeView};
 use eads_service::peers::PeerView;
 use tonic::Status;
 
@@ -175,18 +177,32 @@ pub(super) fn notice(view: &NoticeView) -> v1::NoticeSummary {
         title: view.title.clone(),
         audience: codes(&view.audience),
         marks: view.marks.iter().map(|mark| (*mark).to_owned()).collect(),
+        cautions: cautions(&view.cautions),
+        decision: view.decision.to_owned(),
     }
 }
 
-pub(super) fn notice_detail(detail: &NoticeDetail) -> v1::GetNoticeResponse {
+/// Codes of what must be done first.
+pub(super) fn cautions(cautions: &[Caution]) -> Vec<String> {
+    cautions.iter().map(|caution| caution.as_str().to_owned()).collect()
+}
+
+pub(super) fn notice_detail(detail: &NoticeDetail, now: Timestamp) -> v1::GetNoticeResponse {
+    let challenge = |contest: &Contest| v1::NoticeChallenge {
+        by: contest.by.to_string(),
+        reason: contest.reason.clone(),
+        recorded_at: contest.recorded.as_unix(),
+        answer_by: contest.answer_by.as_unix(),
+        state: contest.state(now).as_str().to_owned(),
+    };
     v1::GetNoticeResponse {
         notice: Some(notice(&detail.view)),
         values: detail.values.iter().map(|(slot, value)| slot_value_message(*slot, value)).collect(),
         withheld: detail.withheld.iter().map(u32::from).collect(),
-        caution: detail.caution.map_or("", |caution| caution.as_str()).to_owned(),
         approver: detail.approver.clone(),
         digest: detail.view.digest.as_bytes().to_vec(),
         photos: detail.photos.iter().map(|view| photo(&view.blob, view.held)).collect(),
+        challenges: detail.challenges.iter().map(challenge).collect(),
     }
 }
 

@@ -5,7 +5,9 @@
 //! there too, before it leaves.
 
 mod audit;
+mod challenge;
 mod convert;
+mod desk;
 mod life;
 mod node;
 mod notice;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use eads_domain::entropy::Entropy;
 use eads_domain::id::RequestId;
 use eads_proto::v1::audit_service_server::AuditServiceServer;
+use eads_proto::v1::challenge_service_server::ChallengeServiceServer;
+use eads_proto::v1::desk_service_server::DeskServiceServer;
 use eads_proto::v1::life_service_server::LifeServiceServer;
 use eads_proto::v1::node_service_server::NodeServiceServer;
 use eads_proto::v1::notice_service_server::NoticeServiceServer;
@@ -54,7 +58,7 @@ pub struct OperatorApi {
 
 impl OperatorApi {
     /// Names of the services, for the health service.
-    pub const SERVICES: [&str; 7] = [
+    pub const SERVICES: [&str; 9] = [
         "eads.v1.NodeService",
         "eads.v1.PeeringService",
         "eads.v1.NoticeService",
@@ -62,6 +66,8 @@ impl OperatorApi {
         "eads.v1.RecordService",
         "eads.v1.SearchService",
         "eads.v1.AuditService",
+        "eads.v1.DeskService",
+        "eads.v1.ChallengeService",
     ];
 
     /// Answers for `node`; ids of requests that bring none come from `entropy`.
@@ -87,7 +93,9 @@ impl OperatorApi {
             LifeServiceServer,
             RecordServiceServer,
             SearchServiceServer,
-            AuditServiceServer
+            AuditServiceServer,
+            DeskServiceServer,
+            ChallengeServiceServer
         );
     }
 

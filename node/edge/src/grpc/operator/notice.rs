@@ -166,7 +166,7 @@ impl NoticeService for OperatorApi {
         let (call, message) = self.admit("GetNotice", request).await?;
         let node = self.node.clone();
         let detail = finish(async move { node.get_notice(&call, &message.reference).await }).await?;
-        Ok(Response::new(convert::notice_detail(&detail)))
+        Ok(Response::new(convert::notice_detail(&detail, self.node.clock().now())))
     }
 
     async fn get_notice_status(
@@ -256,7 +256,8 @@ fn filter(message: &v1::ListNoticesRequest) -> Result<NoticeFilter, Status> {
         "" => None,
         code => Some(convert::member(code)?),
     };
-    const STATES: [&str; 7] = ["valid", "suspended", "expired", "not-yet-valid", "withdrawn", "frozen", "quarantined"];
+    const STATES: [&str; 8] =
+        ["valid", "suspended", "expired", "not-yet-valid", "withdrawn", "frozen", "quarantined", "blocked"];
     if !message.states.iter().all(|state| STATES.contains(&state.as_str())) {
         return Err(convert::invalid("NOTICE_STATE_UNKNOWN", format!("states are {}", STATES.join(", "))));
     }

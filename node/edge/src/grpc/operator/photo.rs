@@ -6,6 +6,7 @@ use eads_service::ServiceError;
 use eads_service::blobs::PhotoShown;
 use tonic::{Status, Streaming};
 
+use super::convert;
 use super::upload::{Part, Upload};
 use crate::error::status;
 
@@ -38,6 +39,8 @@ pub(super) fn messages(shown: &PhotoShown) -> Vec<Result<v1::GetPhotoResponse, S
             media: if first { shown.media.to_string() } else { String::new() },
             len: if first { len } else { 0 },
             chunk: chunk.to_vec(),
+            cautions: if first { convert::cautions(&shown.cautions) } else { Vec::new() },
+            exercise: first && shown.exercise,
         })
     };
     chunks.map(message).collect()

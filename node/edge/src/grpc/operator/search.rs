@@ -67,6 +67,7 @@ fn asked(message: v1::SearchRequest) -> Result<FederatedSearch, Unasked> {
         case_reference: convert::text("the case reference", &message.case_reference)?,
         peers: convert::members(&message.peers)?,
         local_only: message.local_only,
+        desk: message.desk,
         deadline: (!deadline.is_zero()).then(|| deadline.min(MAX_DEADLINE)),
     })
 }
