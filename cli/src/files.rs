@@ -99,6 +99,35 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     })
 }
 
+/// A directory for its owner alone, if there is none of that name.
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), FileError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(path).map_err(|cause| FileError::Unwritable { path: path.to_owned(), cause })
+}
+
+/// Writes a file that is for its owner alone and was not there before: a secret never takes another's place.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).map_err(|cause| FileError::Unwritable { path: path.to_owned(), cause })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|cause| {
+        // Half a secret is of no use to anybody.
+        let _ = fs::remove_file(path);
+        FileError::Unwritable { path: path.to_owned(), cause }
+    })
+}
+
 /// The neighbour of `path` that carries one more suffix.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

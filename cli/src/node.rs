@@ -9,6 +9,7 @@ use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
+use eads_proto::v1::officer_service_client::OfficerServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
 use eads_proto::v1::record_service_client::RecordServiceClient;
 use eads_proto::v1::search_service_client::SearchServiceClient;
@@ -108,6 +109,11 @@ impl Node {
     /// Challenges against notices.
     pub(crate) fn challenges(&self) -> ChallengeServiceClient<Channel> {
         ChallengeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// Officers and their certificates.
+    pub(crate) fn officers(&self) -> OfficerServiceClient<Channel> {
+        OfficerServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// The audit log.

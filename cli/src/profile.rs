@@ -96,6 +96,8 @@ pub(crate) struct Profile {
     pub(crate) ca: Vec<u8>,
     /// PEM.
     pub(crate) certificate: Vec<u8>,
+    /// Where it is from.
+    pub(crate) certificate_path: PathBuf,
     /// The first certificate of the file, DER.
     pub(crate) certificate_der: Vec<u8>,
     /// PEM.
@@ -128,13 +130,7 @@ impl Profile {
 
         let place = |relative: &Path| path.parent().unwrap_or(Path::new("")).join(relative);
         let (ca, certificate, key) = (place(&file.ca), place(&file.certificate), place(&file.key));
-        refuse_exposed(&key)?;
-        let key_pem = Zeroizing::new(files::read(&key).map_err(ProfileError::File)?);
-        let signing_key = std::str::from_utf8(&key_pem)
-            .ok()
-            .and_then(|pem| p256::SecretKey::from_pem(pem).ok())
-            .map(SigningKey::from)
-            .ok_or_else(|| ProfileError::KeyInvalid { path: key.clone() })?;
+        let (key_pem, signing_key) = read_key(&key)?;
         let certificate_pem = files::read(&certificate).map_err(ProfileError::File)?;
         let certificate_der = first_certificate(&certificate_pem)
             .ok_or_else(|| ProfileError::CertificateInvalid { path: certificate.clone() })?;
@@ -147,11 +143,24 @@ impl Profile {
             server_name,
             ca: ca_pem,
             certificate: certificate_pem,
+            certificate_path: certificate,
             certificate_der,
             key: key_pem,
             signing_key,
         })
     }
+}
+
+/// An officer's private key file, which nobody else may be able to read: its bytes and the key.
+///
+/// # Errors
+/// [`ProfileError`] that says what to mend.
+pub(crate) fn read_key(path: &Path) -> Result<(Zeroizing<Vec<u8>>, SigningKey), ProfileError> {
+    refuse_exposed(path)?;
+    let pem = Zeroizing::new(files::read(path).map_err(ProfileError::File)?);
+    let key = std::str::from_utf8(&pem).ok().and_then(|pem| p256::SecretKey::from_pem(pem).ok());
+    let key = key.map(SigningKey::from).ok_or_else(|| ProfileError::KeyInvalid { path: path.to_owned() })?;
+    Ok((pem, key))
 }
 
 /// `$XDG_CONFIG_HOME/eads/profile.toml`, or the same under `~/.config`.
@@ -162,7 +171,7 @@ fn default_path() -> Option<PathBuf> {
 }
 
 /// The host of `host:port` or `[v6]:port`.
-fn host_of(endpoint: &str) -> Option<&str> {
+pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     let (host, port) = endpoint.rsplit_once(':')?;
     port.parse::<u16>().ok().filter(|port| *port != 0)?;
     let bare = host.strip_prefix('[').map_or(Some(host), |inner| inner.strip_suffix(']'))?;

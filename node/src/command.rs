@@ -21,6 +21,7 @@ use crate::init::{InitOptions, init};
 use crate::keys::{CaAction, CertAction, KeyAction, ca, cert, key};
 use crate::lifecycle;
 use crate::maintain::{BackupArguments, RestoreArguments, StoreAction, backup, restore, store};
+use crate::officer::{OfficerArguments, officer};
 
 const EXIT_CODES: &str = "Exit codes: 0 ended cleanly, 1 failed with the code that is printed, 2 wrong usage.";
 
@@ -38,6 +39,8 @@ enum Action {
     Init(InitArguments),
     /// Run the node until SIGTERM or Ctrl-C
     Run(RunArguments),
+    /// Certify an officer on this machine, for when no two administrators can work
+    Officer(OfficerArguments),
     /// Check a configuration without starting anything
     CheckConfig {
         /// The directory of the node
@@ -154,6 +157,7 @@ pub fn execute(command: Command) -> ExitCode {
     let outcome = match command.action {
         Action::Init(arguments) => make(arguments),
         Action::Run(arguments) => run(arguments),
+        Action::Officer(arguments) => officer(&arguments),
         Action::CheckConfig { dir } => check(dir),
         Action::Store(action) => store(action),
         Action::Backup(arguments) => backup(&arguments),

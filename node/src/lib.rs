@@ -10,6 +10,7 @@ pub mod init;
 mod keys;
 pub mod lifecycle;
 mod maintain;
+mod officer;
 mod succession;
 mod upkeep;
 

@@ -1,7 +1,7 @@
 //! A node from its directory to a clean end: open everything, serve, follow the peers, drain.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use eads_domain::clock::Clock;
 use eads_domain::code::{Code, Coded, Fault};
@@ -10,7 +10,7 @@ use eads_domain::id::MemberId;
 use eads_edge::link::{GrpcLink, LinkTimeouts, NodePeers};
 use eads_edge::metrics::serve_metrics;
 use eads_edge::server::{Listeners, serve};
-use eads_edge::tls::{ConnectionRegistry, IdentityHandle, PeerConnector};
+use eads_edge::tls::{ConnectionRegistry, IdentityHandle, OperatorRegistry, PeerConnector};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits;
 use eads_service::{Node, NodeIdentity, Parts, ServiceError};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::control::{Control, Target};
-use crate::identity::{Identity, Passphrase};
+use crate::identity::{Authority, AuthorityKind, Identity, OperatorAuthority, Passphrase, issued_here};
 use crate::succession::{Expiry, Reload, settle};
 use crate::upkeep::Upkeep;
 
@@ -96,9 +96,11 @@ pub async fn open(
     let limits = Limits { emergency_seconds: config.notices.emergency_seconds(limits.emergency_seconds), ..limits };
     let every = limits.expiry_interval.max(std::time::Duration::from_secs(1));
     let expiry = Expiry::new(passphrase.clone(), every);
-    let Files { identity, blobs, mut target } = open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
+    let Files { identity, authority, issued, blobs, mut target } =
+        open_files(&config, passphrase, clock.clone(), entropy.clone()).await?;
     let directory = NodePeers::new();
     let registry = ConnectionRegistry::new();
+    let operator_registry = OperatorRegistry::new();
     let peer_identity = IdentityHandle::new(identity.node);
     let operator_identity = IdentityHandle::new(identity.operators);
     let connector = PeerConnector::new(
@@ -118,11 +120,14 @@ pub async fn open(
         blobs: Arc::new(blobs),
         audit: target.audit.clone(),
         link: link.clone(),
+        authority: Arc::new(authority),
+        lines: Arc::new(operator_registry.clone()),
         clock,
         entropy: entropy.clone(),
-        limits,
+        limits: Limits { officer_days_most: config.operators.certificate_days_most, ..limits },
     };
     let node = Node::open(parts).await.map_err(|error| LifecycleError::new(&error))?;
+    node.adopt_officers(&issued).await.map_err(|error| LifecycleError::new(&error))?;
     target.node = Some(node.clone());
     directory.bind(&node);
     let metrics = match config.metrics.listen {
@@ -145,6 +150,7 @@ pub async fn open(
         operators,
         operator_identity: operator_identity.source(),
         operator_anchor: identity.operator_anchor,
+        operator_registry,
         operator_limits: config.limits.listener(),
         settings: config.peers.tls(),
     };
@@ -152,7 +158,7 @@ pub async fn open(
     let control = control(&config.dir);
     let reload = Arc::new(Reload::new(peer_identity, operator_identity));
     target.reload = Some(reload.clone());
-    tokio::spawn(keep(reload, config.dir));
+    tokio::spawn(keep(reload, config.dir, Arc::downgrade(&node)));
     Ok(Running {
         node,
         peers: peer_address,
@@ -223,6 +229,9 @@ fn control(dir: &Path) -> Option<Control> {
 
 struct Files {
     identity: Identity,
+    authority: OperatorAuthority,
+    /// Officers' certificates that this machine issued.
+    issued: Vec<Vec<u8>>,
     blobs: BlobStore,
     target: Target,
 }
@@ -264,9 +273,13 @@ fn open_blocking(
     let audit = AuditLog::open(&dir.join(AUDIT), keys.clone(), clock.clone())
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;
     check_member(config.member, &identity)?;
+    let authority = Authority::open(dir, AuthorityKind::Operators, config.member, passphrase)
+        .map_err(|error| LifecycleError::new(&error))?;
+    let authority = OperatorAuthority::new(authority, clock.clone(), entropy.clone());
+    let issued = issued_here(dir).map_err(|error| LifecycleError::new(&error))?;
     report(&store);
     let target = Target { dir: dir.clone(), store, keys, audit, clock, entropy, node: None, reload: None };
-    Ok(Files { identity, blobs, target })
+    Ok(Files { identity, authority, issued, blobs, target })
 }
 
 fn check_member(configured: MemberId, identity: &Identity) -> Result<(), LifecycleError> {
@@ -300,15 +313,30 @@ fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net
     listener.local_addr().unwrap_or(configured)
 }
 
-/// Takes replaced certificates at SIGHUP; a pair that does not match is refused and the old one kept.
-async fn keep(reload: Arc<Reload>, dir: PathBuf) {
+/// Takes replaced certificates at SIGHUP; a pair that does not match is refused and the old one kept. Enrols officers
+/// whom this machine certified meanwhile.
+async fn keep(reload: Arc<Reload>, dir: PathBuf, node: Weak<Node>) {
     let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
+        adopt(&dir, &node).await;
         let (dir, reload) = (dir.clone(), reload.clone());
         match tokio::task::spawn_blocking(move || reload.reload(&dir)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(code = %error.code(), "certificates were not reloaded: {error}"),
             Err(_) => tracing::error!("certificates were not reloaded"),
         }
+    }
+}
+
+async fn adopt(dir: &Path, node: &Weak<Node>) {
+    let Some(node) = node.upgrade() else { return };
+    let adopted = match issued_here(dir) {
+        Ok(issued) => node.adopt_officers(&issued).await.map_err(|error| LifecycleError::new(&error)),
+        Err(error) => Err(LifecycleError::new(&error)),
+    };
+    match adopted {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "officers whom this machine certified are enrolled"),
+        Err(error) => tracing::error!(code = %error.code(), "officers were not enrolled: {error}"),
     }
 }

@@ -54,7 +54,7 @@ async fn an_officer_of_another_member_cannot_even_connect() {
 async fn who_drafted_it_cannot_approve_it() {
     let house = House::new();
     let id = house.member("ID").await;
-    let both = id.hire("both", &["issuer", "approver"]);
+    let both = id.hire("both", &["issuer", "approver"]).await;
     let request = v1::CreateDraftRequest {
         action: "issue".to_owned(),
         reference: String::new(),

@@ -21,6 +21,7 @@ mod import_million;
 mod imports;
 mod life;
 mod notice_life;
+mod officers;
 mod outbound;
 mod photos;
 mod programs;

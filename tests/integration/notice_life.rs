@@ -88,7 +88,7 @@ async fn a_draft_goes_between_its_officers_until_both_stand_for_it() {
     assert_eq!(refused(approver.approve(&draft).await), "DRAFT_STATE", "nobody was asked to approve it");
     assert_eq!(refused(id.issue_draft(&draft).await), "DRAFT_STATE");
     assert_eq!(refused(submit(&issuer, &draft).await), "RED_BELOW_THRESHOLD");
-    let other = id.hire("other", &["issuer", "approver"]);
+    let other = id.hire("other", &["issuer", "approver"]).await;
     assert_eq!(refused(create(&other, request(&red("shuttle"), false, &draft)).await), "DRAFT_OF_ANOTHER");
 
     assert_eq!(create(&issuer, request(&red("shuttle"), true, &draft)).await.unwrap(), draft, "the same draft");
@@ -107,7 +107,7 @@ async fn a_draft_goes_between_its_officers_until_both_stand_for_it() {
     assert_eq!((why.by.as_str(), why.reason.as_str()), ("other", "legal-basis"));
     assert_eq!(why.text, "Name the court's decision.");
 
-    let both = id.hire("both", &["issuer", "approver"]);
+    let both = id.hire("both", &["issuer", "approver"]).await;
     let own = create(&both, request(&red("own"), false, "")).await.unwrap();
     assert_eq!(refused(give_back(&both, &own).await), "APPROVAL_BY_DRAFTER");
 
@@ -127,7 +127,7 @@ async fn what_one_officer_issues_in_an_emergency_stands_only_as_long_as_a_second
     let issuer = id.operator("issuer");
     let [late, timely] = ["late", "timely"].map(red);
     let draft = id.draft(&late, &[&my]).await.unwrap();
-    let other = id.hire("other", &["issuer"]);
+    let other = id.hire("other", &["issuer"]).await;
     assert_eq!(refused(alone(&other, &draft.draft_id).await), "DRAFT_OF_ANOTHER");
     assert_eq!(refused(alone(&id.operator("approver"), &draft.draft_id).await), "ROLE_REQUIRED");
     let done = alone(&issuer, &draft.draft_id).await.unwrap();

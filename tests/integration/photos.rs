@@ -110,7 +110,7 @@ async fn what_is_no_photograph_of_two_mebibytes_is_refused_and_leaves_nothing() 
 async fn a_draft_names_its_own_officers_uploads_and_nobody_elses() {
     let house = House::new();
     let id = house.member("ID").await;
-    let (issuer, other) = (id.operator("issuer"), id.hire("second", &["issuer"]));
+    let (issuer, other) = (id.operator("issuer"), id.hire("second", &["issuer"]).await);
     let blob = other.upload(&jpeg(&picture(80, 60, 2))).await.unwrap();
     let draft = |blobs: Vec<BlobRef>| {
         let request = draft_with(&red("named"), &blobs, &[], id.now().as_unix());

@@ -1,102 +1,127 @@
-//! Which role may call what: the table against real calls, and the audit log of those that are refused.
+//! Which role may call what: the table against the contract and against real calls, and the audit log of those that
+//! are refused.
 
-use eads_domain::operator::Role;
+use std::collections::BTreeSet;
+
+use eads_domain::operator::{Operator as Person, Role, Roles};
+use eads_edge::grpc::OperatorApi;
 use eads_proto::v1;
-use eads_service::authorise::METHODS;
+use eads_service::authorise::{METHODS, authorise};
 use eads_tests::house::House;
 use eads_tests::operator::{Operator, code};
 use futures::TryStreamExt as _;
+use prost::Message as _;
 use tonic::{Response, Status, Streaming};
 
-/// Calls a method with as little as it takes, and gives the code of its refusal; empty if it was let in.
-async fn call(operator: &Operator, method: &str) -> String {
-    let called = match method {
-        "GetStatus" => unit(operator.node().get_status(v1::GetStatusRequest {}).await),
-        "VerifyRegisters" => unit(operator.node().verify_registers(v1::VerifyRegistersRequest {}).await),
-        "ExportCard" => unit(operator.peering().export_card(v1::ExportCardRequest {}).await),
-        "ImportCard" => unit(operator.peering().import_card(v1::ImportCardRequest::default()).await),
-        "AcceptPeer" => unit(operator.peering().accept_peer(v1::AcceptPeerRequest::default()).await),
-        "ListPeers" => unit(operator.peering().list_peers(v1::ListPeersRequest {}).await),
-        "RemovePeer" => unit(operator.peering().remove_peer(v1::RemovePeerRequest::default()).await),
-        "SkipStartWait" => unit(operator.node().skip_start_wait(v1::SkipStartWaitRequest::default()).await),
-        "UnfreezePeer" => unit(operator.peering().unfreeze_peer(v1::UnfreezePeerRequest::default()).await),
-        "ExportProof" => unit(operator.peering().export_proof(v1::ExportProofRequest::default()).await),
-        "ExportSync" => all(operator.peering().export_sync(v1::ExportSyncRequest::default()).await).await,
-        "ImportSync" => unit(operator.peering().import_sync(futures::stream::empty()).await),
-        "UploadPhoto" => unit(operator.notices().upload_photo(futures::stream::empty()).await),
-        "GetPhoto" => all(operator.notices().get_photo(v1::GetPhotoRequest::default()).await).await,
-        "CreateDraft" => unit(operator.notices().create_draft(v1::CreateDraftRequest::default()).await),
-        "ListDrafts" => all(operator.notices().list_drafts(v1::ListDraftsRequest::default()).await).await,
-        "GetDraft" => unit(operator.notices().get_draft(v1::GetDraftRequest::default()).await),
-        "ApproveDraft" => unit(operator.notices().approve_draft(v1::ApproveDraftRequest::default()).await),
-        "DiscardDraft" => unit(operator.notices().discard_draft(v1::DiscardDraftRequest::default()).await),
-        "IssueDraft" => unit(operator.notices().issue_draft(v1::IssueDraftRequest::default()).await),
-        "SubmitDraft" => unit(operator.life().submit_draft(v1::SubmitDraftRequest::default()).await),
-        "ReturnDraft" => unit(operator.life().return_draft(v1::ReturnDraftRequest::default()).await),
-        "IssueInEmergency" => unit(operator.life().issue_in_emergency(v1::IssueInEmergencyRequest::default()).await),
-        "ConfirmEmergency" => unit(operator.life().confirm_emergency(v1::ConfirmEmergencyRequest::default()).await),
-        "ExtendNotice" => unit(operator.life().extend_notice(v1::ExtendNoticeRequest::default()).await),
-        "ListDue" => all(operator.life().list_due(v1::ListDueRequest::default()).await).await,
-        "SuspendNotice" => unit(operator.notices().suspend_notice(v1::SuspendNoticeRequest::default()).await),
-        "ListNotices" => all(operator.notices().list_notices(v1::ListNoticesRequest::default()).await).await,
-        "GetNotice" => unit(operator.notices().get_notice(v1::GetNoticeRequest::default()).await),
-        "GetNoticeStatus" => unit(operator.notices().get_notice_status(v1::GetNoticeStatusRequest::default()).await),
-        "ImportNotices" => unit(operator.notices().import_notices(futures::stream::empty()).await),
-        "ImportRecords" => all(operator.records().import_records(futures::stream::empty()).await).await,
-        "GetRecord" => unit(operator.records().get_record(v1::GetRecordRequest::default()).await),
-        "Search" => all(operator.search().search(v1::SearchRequest::default()).await).await,
-        "ListDesk" => all(operator.desk().list_desk(v1::ListDeskRequest::default()).await).await,
-        "GetDeskNotice" => unit(operator.desk().get_desk_notice(v1::GetDeskNoticeRequest::default()).await),
-        "ApproveHeldNotice" => unit(operator.desk().approve_held_notice(v1::ApproveHeldNoticeRequest::default()).await),
-        "RefuseHeldNotice" => unit(operator.desk().refuse_held_notice(v1::RefuseHeldNoticeRequest::default()).await),
-        "UndoDeskDecision" => unit(operator.desk().undo_desk_decision(v1::UndoDeskDecisionRequest::default()).await),
-        "ListCollisions" => all(operator.desk().list_collisions(v1::ListCollisionsRequest::default()).await).await,
-        "RecordChallenge" => unit(operator.challenges().record_challenge(v1::RecordChallengeRequest::default()).await),
-        "ListChallenges" => {
-            all(operator.challenges().list_challenges(v1::ListChallengesRequest::default()).await).await
+/// Every method of the operator interface as the contract has it: name, and path on the wire.
+fn contract() -> Vec<(String, String)> {
+    let set = prost_types::FileDescriptorSet::decode(eads_proto::DESCRIPTORS).unwrap();
+    let mut methods = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            if OperatorApi::SERVICES.contains(&name.as_str()) {
+                let of = |method: &prost_types::MethodDescriptorProto| method.name().to_owned();
+                methods.extend(service.method.iter().map(|one| (of(one), format!("/{name}/{}", one.name()))));
+            } else {
+                assert_eq!(name, "eads.v1.PeerService", "a service that no listener serves");
+            }
         }
-        "AnswerChallenge" => unit(operator.challenges().answer_challenge(v1::AnswerChallengeRequest::default()).await),
-        "CloseChallenge" => unit(operator.challenges().close_challenge(v1::CloseChallengeRequest::default()).await),
-        "ListAuditEntries" => {
-            all(operator.audit().list_audit_entries(v1::ListAuditEntriesRequest::default()).await).await
-        }
-        "VerifyAudit" => unit(operator.audit().verify_audit(v1::VerifyAuditRequest {}).await),
-        other => panic!("{other} is in the table and not in this test"),
-    };
-    called.map_or_else(|status| code(&status).to_owned(), |()| String::new())
+    }
+    methods
 }
 
-fn unit<T>(answer: Result<Response<T>, Status>) -> Result<(), Status> {
-    answer.map(drop)
+fn allowed(method: &str) -> &'static [Role] {
+    METHODS.iter().find(|(name, _)| *name == method).unwrap_or_else(|| panic!("{method} is not in the table")).1
 }
 
-async fn all<T>(answer: Result<Response<Streaming<T>>, Status>) -> Result<(), Status> {
-    answer?.into_inner().try_for_each(|_| std::future::ready(Ok(()))).await
+#[test]
+fn the_table_has_every_method_of_the_contract_once_and_no_other() {
+    let contract = contract();
+    let (named, listed): (BTreeSet<&str>, BTreeSet<&str>) =
+        (contract.iter().map(|(name, _)| name.as_str()).collect(), METHODS.iter().map(|(name, _)| *name).collect());
+    assert_eq!(named, listed);
+    assert_eq!((contract.len(), METHODS.len()), (named.len(), listed.len()), "a name stands for one method");
+}
+
+#[test]
+fn every_set_of_roles_may_call_what_one_of_them_may_and_nothing_else() {
+    let sets = (0..1u8 << Role::ALL.len()).map(|set| -> Roles {
+        Role::ALL.into_iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0).map(|(_, role)| role).collect()
+    });
+    for roles in sets {
+        let person = person(roles);
+        for (method, allowed) in METHODS {
+            let refusal = authorise(&person, method).err().map(|error| eads_domain::code::Coded::code(&error).as_str());
+            let expected = allowed.iter().all(|role| !roles.contains(*role)).then_some("ROLE_REQUIRED");
+            assert_eq!(refusal, expected, "{roles} calls {method}");
+        }
+        for unknown in ["", "getstatus", "GetStatus ", "Sync", "PostReceipts", "Check"] {
+            let refusal = authorise(&person, unknown).unwrap_err();
+            assert_eq!(eads_domain::code::Coded::code(&refusal).as_str(), "METHOD_UNKNOWN", "{unknown}");
+        }
+    }
+}
+
+/// As a certificate would name somebody.
+fn person(roles: Roles) -> Person {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::OrganizationalUnitName, "officer");
+    params.subject_alt_names = vec![rcgen::SanType::URI("spiffe://id.eads/operator/x".try_into().unwrap())];
+    let certificate = params.self_signed(&key).unwrap();
+    Person { roles, ..Person::from_certificate(certificate.der()).unwrap() }
+}
+
+/// The code of a method's refusal; empty if the caller was let in.
+async fn call(operator: &Operator, path: &str) -> String {
+    operator.call_empty(path).await.map_or_else(|status| code(&status).to_owned(), |()| String::new())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_is_for_the_roles_of_its_line_and_no_other() {
     let house = House::new();
     let id = house.member("ID").await;
-    for role in [Role::Officer, Role::Issuer, Role::Approver, Role::Auditor, Role::Administrator] {
-        let operator = id.hire(&format!("only-{}", role.as_str()), &[role.as_str()]);
-        for (method, allowed) in METHODS {
-            let refusal = call(&operator, method).await;
-            assert_eq!(
-                refusal != "ROLE_REQUIRED",
-                allowed.contains(&role),
-                "{} calls {method}: {refusal}",
-                role.as_str()
-            );
+    let contract = contract();
+    let mut expected = 0;
+    for role in Role::ALL {
+        let operator = id.hire(&format!("only-{role}"), &[role.as_str()]).await;
+        for (method, path) in &contract {
+            let (refusal, may) = (call(&operator, path).await, allowed(method).contains(&role));
+            assert_eq!(refusal != "ROLE_REQUIRED", may, "{role} calls {method}: {refusal}");
+            assert!(!refusal.starts_with("OFFICER_UN") && refusal != "METHOD_UNKNOWN", "{method}: {refusal}");
+            expected += usize::from(!may);
+        }
+    }
+    // All roles but the right ones are as good as none.
+    let wrong = |method: &str| -> Vec<&str> {
+        Role::ALL.iter().filter(|role| !allowed(method).contains(role)).map(|role| role.as_str()).collect()
+    };
+    let sets: BTreeSet<Vec<&str>> = contract.iter().map(|(method, _)| wrong(method)).collect();
+    for (at, set) in sets.iter().filter(|set| !set.is_empty()).enumerate() {
+        let operator = id.hire(&format!("only-wrong-{at}"), set).await;
+        for (method, path) in contract.iter().filter(|(method, _)| wrong(method) == *set) {
+            assert_eq!(call(&operator, path).await, "ROLE_REQUIRED", "{} calls {method}", set.join(","));
+            expected += 1;
         }
     }
     // Each refusal is in the audit log with who it was.
     let refusals = id.audit_entries().await;
-    let refused = refusals.iter().filter(|entry| entry.result == "ROLE_REQUIRED");
-    let expected: usize = METHODS.iter().map(|(_, allowed)| 5 - allowed.len()).sum();
-    let refused: Vec<_> = refused.collect();
+    let refused: Vec<_> = refusals.iter().filter(|entry| entry.result == "ROLE_REQUIRED").collect();
     assert_eq!(refused.len(), expected);
     assert!(refused.iter().all(|entry| entry.actor.starts_with("operator:only-") && !entry.roles.is_empty()));
+
+    // What is in no contract is not there for anybody, and neither is what peers ask.
+    let administrator = id.operator("admin-1");
+    for path in ["/eads.v1.NodeService/Destroy", "/eads.v1.PeerService/Sync", "/eads.v2.NodeService/GetStatus"] {
+        let refusal = administrator.call_empty(path).await.unwrap_err();
+        assert_eq!(refusal.code(), tonic::Code::Unimplemented, "{path}");
+    }
+}
+
+async fn all<T>(answer: Result<Response<Streaming<T>>, Status>) -> Result<(), Status> {
+    answer?.into_inner().try_for_each(|_| std::future::ready(Ok(()))).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

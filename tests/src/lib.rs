@@ -14,6 +14,7 @@ pub mod inquiry;
 pub mod lists;
 pub mod member;
 pub mod notices;
+pub mod officers;
 pub mod operator;
 pub mod photos;
 pub mod ports;

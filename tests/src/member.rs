@@ -257,11 +257,21 @@ impl Member {
         Operator::from_profile_at(&self.dir.join("profiles").join(name), &other.dir.join("profiles").join(name))
     }
 
-    /// One more operator with these roles, whom the node's own authority knows.
+    /// One more operator with these roles, as the setup of the running node would have made one.
     ///
     /// # Panics
     /// When the certificate cannot be issued.
-    pub fn hire(&self, name: &str, roles: &[&str]) -> Operator {
+    pub async fn hire(&self, name: &str, roles: &[&str]) -> Operator {
+        let (operator, certificate) = self.certify(name, roles);
+        assert_eq!(self.node().adopt_officers(&[certificate]).await.expect("an enrolment"), 1);
+        operator
+    }
+
+    /// An operator with these roles and a certificate of the node's own authority, DER, which the node does not know.
+    ///
+    /// # Panics
+    /// When the certificate cannot be issued.
+    pub fn certify(&self, name: &str, roles: &[&str]) -> (Operator, Vec<u8>) {
         let roles: Roles = roles.iter().map(|role| role.parse::<Role>().expect("a role")).collect();
         let authority = Authority::open(&self.dir, AuthorityKind::Operators, self.id, &passphrase(PASSPHRASE));
         let authority = authority.expect("the operator authority");
@@ -274,7 +284,7 @@ impl Member {
         }
         std::fs::write(dir.join("operator.crt"), &issued.certificate_pem).expect("a certificate");
         std::fs::write(dir.join("operator.key"), issued.key_pem.as_bytes()).expect("a key");
-        Operator::from_profile(&dir)
+        (Operator::from_profile(&dir), issued.certificate_der().expect("a certificate"))
     }
 
     /// The keys and the card in the directory, as the node reads them at its start.

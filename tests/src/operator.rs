@@ -14,6 +14,7 @@ use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
 use eads_proto::v1::notice_service_client::NoticeServiceClient;
+use eads_proto::v1::officer_service_client::OfficerServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
 use eads_proto::v1::record_service_client::RecordServiceClient;
 use eads_proto::v1::search_service_client::SearchServiceClient;
@@ -105,6 +106,23 @@ impl Operator {
     /// Challenges.
     pub fn challenges(&self) -> ChallengeServiceClient<Channel> {
         ChallengeServiceClient::new(self.channel.clone())
+    }
+
+    /// Officers and their certificates.
+    pub fn officers(&self) -> OfficerServiceClient<Channel> {
+        OfficerServiceClient::new(self.channel.clone())
+    }
+
+    /// Calls a method with an empty message, whatever it takes and gives: `/eads.v1.NodeService/GetStatus`.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn call_empty(&self, path: &str) -> Result<(), Status> {
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let path = path.parse().expect("a path");
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        client.server_streaming(tonic::Request::new(()), path, codec).await.map(drop)
     }
 
     /// The audit log.

@@ -7,6 +7,7 @@ mod caution;
 mod challenge;
 mod desk;
 mod notice;
+mod officer;
 mod peer;
 mod proof;
 mod record;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// Asks this node and every permitted peer.
     #[command(subcommand)]
     Search(search::Options),
+    /// Officers: certificates, roles, suspension and revocation.
+    #[command(subcommand)]
+    Officer(officer::Options),
     /// Who asked and saw what.
     #[command(subcommand)]
     Audit(audit::Options),
@@ -81,6 +85,7 @@ impl Command {
             Self::Challenge(options) => options.run(context).await,
             Self::Record(options) => options.run(context).await,
             Self::Search(options) => options.run(context).await,
+            Self::Officer(options) => options.run(context).await,
             Self::Audit(options) => options.run(context).await,
             Self::Register(options) => options.run(context).await,
             Self::Proof(options) => options.run(context).await,

@@ -4,6 +4,7 @@ use eads_domain::clock::Timestamp;
 use eads_proto::v1 as proto;
 use serde::Serialize;
 
+use super::officer::OwnCertificate;
 use super::peer::PeerView;
 use super::register::show_sequencing;
 use crate::context::Context;
@@ -35,14 +36,18 @@ struct StatusView {
     clock: Option<String>,
     peers: Vec<PeerView>,
     alarms: Vec<String>,
+    /// The caller's own.
+    certificate: Option<OwnCertificate>,
 }
 
 impl Options {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
-        let node = context.node().await?;
+        let profile = context.profile()?;
+        let own = OwnCertificate::of(&profile);
+        let node = context.node_of(&profile).await?;
         let status = node::answer(node.status().get_status(node.request(proto::GetStatusRequest {}))).await?;
         let node_clock = status.clock;
-        let view = StatusView::from(status);
+        let view = StatusView { certificate: own, ..StatusView::from(status) };
         let now = context.now();
         context.out.emit(&view, |page| view.show(page, now, node_clock))?;
         Ok(Exit::Done)
@@ -68,6 +73,9 @@ impl StatusView {
             page.toned_field("clock", &text, Tone::Caution);
         } else {
             page.field("clock", &moment(node_clock));
+        }
+        if let Some(certificate) = &self.certificate {
+            page.field("you", &certificate.words(now));
         }
         page.heading("Peers");
         PeerView::show_all(&self.peers, page, now);
@@ -96,6 +104,7 @@ impl From<proto::GetStatusResponse> for StatusView {
             clock: json_time(status.clock),
             peers: status.peers.into_iter().map(PeerView::from).collect(),
             alarms: status.alarms,
+            certificate: None,
         }
     }
 }

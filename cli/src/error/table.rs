@@ -38,6 +38,11 @@ pub(super) fn hint(code: &str) -> Option<&'static str> {
         "NODE_TLS_UNTRUSTED" => {
             "ca and server_name in the profile must be those of this node; do not go on if they are"
         }
+        "OFFICER_UNREGISTERED" => {
+            "have it enrolled: `eads officer request` here, `eads officer enrol` by administrators"
+        }
+        "OFFICER_CERTIFICATE_SUPERSEDED" => "use the profile with the newer certificate",
+        "OFFICER_CERTIFICATE_EXPIRED" | "OFFICER_SUSPENDED" | "OFFICER_REVOKED" => "ask an administrator",
         "DRAFT_TAMPERED" => "do not approve it; tell the administrator: the node showed what it did not commit to",
         "CARD_CODE_DIFFERS" => "do not accept the peer: read the code to each other again over a channel both trust",
         "CARD_MALFORMED" | "CARD_ARMOR" => "ask the peer for its card again, as `eads peer card --out FILE` writes it",

@@ -9,13 +9,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, Utf8StringRef};
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
 
+use crate::clock::Timestamp;
 use crate::code::{Code, Coded, Fault};
 use crate::id::MemberId;
+
+mod request;
+
+pub use request::{OfficerRequest, OfficerRequestError};
 
 /// RFC 4519, 2.20 `ou`.
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
@@ -80,6 +86,12 @@ pub struct Operator {
     pub roles: Roles,
     /// Of the certificate.
     pub serial: CertificateSerial,
+    /// First second of the certificate's validity.
+    pub not_before: Timestamp,
+    /// Last second of the certificate's validity.
+    pub not_after: Timestamp,
+    /// The certificate's public key: subjectPublicKeyInfo, DER.
+    pub public_key: Vec<u8>,
 }
 
 impl Operator {
@@ -95,8 +107,19 @@ impl Operator {
         let certificate = Certificate::from_der(der).map_err(|_| OperatorError::Malformed)?;
         let (member, name) = operator_uri(&only_uri(&certificate)?)?;
         let roles = organizational_unit(&certificate)?.parse()?;
-        let serial = CertificateSerial(certificate.tbs_certificate().serial_number().as_bytes().to_vec());
-        Ok(Self { member, name, roles, serial })
+        let tbs = certificate.tbs_certificate();
+        let second = |time: x509_cert::time::Time| {
+            Timestamp::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
+        };
+        Ok(Self {
+            member,
+            name,
+            roles,
+            serial: CertificateSerial(tbs.serial_number().as_bytes().to_vec()),
+            not_before: second(tbs.validity().not_before),
+            not_after: second(tbs.validity().not_after),
+            public_key: tbs.subject_public_key_info().to_der().map_err(|_| OperatorError::Malformed)?,
+        })
     }
 
     /// The URI name that this operator's certificates carry.
@@ -136,9 +159,14 @@ fn operator_uri(uri: &str) -> Result<(MemberId, OperatorName), OperatorError> {
 }
 
 fn organizational_unit(certificate: &Certificate) -> Result<String, OperatorError> {
-    let mut units = certificate.tbs_certificate().subject().iter().filter(|part| part.oid == ORGANIZATIONAL_UNIT);
-    let (Some(unit), None) = (units.next(), units.next()) else { return Err(OperatorError::NoRole) };
+    let unit = only(certificate.tbs_certificate().subject(), ORGANIZATIONAL_UNIT).ok_or(OperatorError::NoRole)?;
     text_of(unit).ok_or(OperatorError::Malformed)
+}
+
+/// The one attribute of that kind; none if there are more.
+fn only(name: &Name, kind: ObjectIdentifier) -> Option<&AttributeTypeAndValue> {
+    let mut found = name.iter().filter(|part| part.oid == kind);
+    found.next().filter(|_| found.next().is_none())
 }
 
 fn text_of(attribute: &AttributeTypeAndValue) -> Option<String> {

@@ -92,6 +92,10 @@ pub const CHALLENGE: Area = Area::new(88, 1, "challenge");
 pub const PEER_POSITION: Area = Area::new(60, 1, "peer-position");
 /// Own notices that one officer issued in an emergency: when the second officer's time is over ‖ notice.
 pub const EMERGENCY: Area = Area::new(80, 1, "emergency");
+/// Officers with their certificates, sealed: random identifier.
+pub const OFFICER: Area = Area::new(75, 1, "officer");
+/// Enrolments that wait for a second administrator, sealed: random identifier.
+pub const OFFICER_PENDING: Area = Area::new(76, 1, "officer-pending");
 
 /// Own cards, sealed: sequence → index of the key-change, card.
 pub const OWN_CARD: Area = Area::new(95, 1, "own-card");

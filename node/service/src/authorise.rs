@@ -61,6 +61,13 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("CloseChallenge", &[Approver]),
     ("ListAuditEntries", &[Auditor]),
     ("VerifyAudit", &[Auditor, Administrator]),
+    ("EnrolOfficer", &[Administrator]),
+    ("RenewOfficer", &[Officer, Issuer, Approver, Auditor, Administrator]),
+    ("ListOfficers", &[Auditor, Administrator]),
+    ("GetOfficer", &[Auditor, Administrator]),
+    ("SuspendOfficer", &[Administrator]),
+    ("ResumeOfficer", &[Administrator]),
+    ("RevokeOfficer", &[Administrator]),
 ];
 
 impl Node {
@@ -68,14 +75,17 @@ impl Node {
     /// down before it is answered.
     ///
     /// # Errors
-    /// `OPERATOR_*` for a certificate that names no operator of this member, `ROLE_REQUIRED`, `METHOD_UNKNOWN`.
+    /// `OPERATOR_*` for a certificate that names no operator of this member, `OFFICER_*` for one that is not enrolled
+    /// or whose officer may not work now, `ROLE_REQUIRED`, `METHOD_UNKNOWN`.
     pub async fn admit(&self, certificate: &[u8], request: RequestId, method: &str) -> Result<Call, ServiceError> {
         let operator = Operator::from_certificate(certificate);
         let (actor, admitted) = match operator {
             Ok(operator) => {
                 let call = Call { operator, certificate: certificate.to_vec(), request };
                 let admitted = if call.operator.member == self.member {
-                    authorise(&call.operator, method)
+                    self.officer_standing(&call.operator, certificate)
+                        .map_err(ServiceError::denied_by)
+                        .and_then(|()| authorise(&call.operator, method))
                 } else {
                     Err(ServiceError::denied(
                         "OPERATOR_OTHER_MEMBER",
@@ -91,6 +101,9 @@ impl Node {
         };
         if let Err(error) = &admitted {
             self.write_refusal(actor, request, method, error).await?;
+        }
+        if let Ok(call) = &admitted {
+            self.officer_seen(call).await;
         }
         admitted
     }

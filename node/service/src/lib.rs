@@ -17,6 +17,7 @@ pub mod limits;
 mod marks;
 pub mod node;
 pub mod notices;
+pub mod officers;
 mod pages;
 pub mod peers;
 pub mod records;

@@ -55,6 +55,10 @@ pub struct Limits {
     pub blob_retry_seconds: (i64, i64),
     /// How long questions stay readable in the audit log, days.
     pub audit_query_days: u32,
+    /// How long an officer's certificate is valid where nothing else is asked for, days.
+    pub officer_days: u32,
+    /// The longest validity of an officer's certificate, days.
+    pub officer_days_most: u32,
 }
 
 impl Default for Limits {
@@ -84,6 +88,8 @@ impl Default for Limits {
             loose_blob_seconds: 86_400,
             blob_retry_seconds: (60, 6 * 3600),
             audit_query_days: 365,
+            officer_days: 90,
+            officer_days_most: 366,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::audit::AuditLog;
 use crate::blobs::Blobs;
 use crate::error::ServiceError;
 use crate::limits::Limits;
+use crate::officers::{OfficerAuthority, OfficerLines, Officers};
 use crate::peers::{PeerLink, Peers};
 use crate::register::OwnRegister;
 use crate::search::Indexes;
@@ -58,6 +59,10 @@ pub struct Parts {
     pub audit: AuditLog,
     /// How it reaches its peers.
     pub link: Arc<dyn PeerLink>,
+    /// What issues officers' certificates.
+    pub authority: Arc<dyn OfficerAuthority>,
+    /// Where officers' connections are cut.
+    pub lines: Arc<dyn OfficerLines>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -82,6 +87,7 @@ pub struct Node {
     pub(crate) limits: Limits,
     pub(crate) register: OwnRegister,
     pub(crate) peers: Peers,
+    pub(crate) officers: Officers,
     pub(crate) indexes: Indexes,
     pub(crate) marks: crate::marks::Marks,
     pub(crate) rates: crate::search::Rates,
@@ -115,13 +121,14 @@ impl Node {
     /// # Errors
     /// When the store cannot be read, or when the register is behind what this member has already signed.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, ServiceError> {
-        let Parts { identity, store, keys, blobs, audit, link, clock, entropy, limits } = parts;
+        let Parts { identity, store, keys, blobs, audit, link, authority, lines, clock, entropy, limits } = parts;
         let member = identity.card.card().member;
         let register_id = identity.card.card().register;
         let vault = Vault::new(store.clone(), keys.clone());
         let identity = crate::succession::recall(&vault, identity).await?;
         let register = OwnRegister::open(&*store, member, register_id, &identity.keys).await?;
         let peers = Peers::open(&vault).await?;
+        let officers = Officers::open(&vault, authority, lines).await?;
         let node = Self {
             member,
             register_id,
@@ -137,6 +144,7 @@ impl Node {
             limits,
             register,
             peers,
+            officers,
             indexes: Indexes::default(),
             marks: crate::marks::Marks::default(),
             rates: crate::search::Rates::default(),
@@ -158,6 +166,7 @@ impl Node {
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
         node.fill_marks().await?;
+        node.recall_restored_officers().await?;
         node.begin_start().await?;
         Ok(Arc::new(node))
     }

@@ -6,6 +6,9 @@ use eads_domain::card::Endpoint;
 use eads_edge::tls::TlsSettings;
 use serde::Deserialize;
 
+/// The longest validity of an officer's certificate that can be configured, days.
+const LONGEST_DAYS: u32 = 366;
+
 /// The listener for peers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,21 @@ pub struct OperatorsConfig {
     /// Accept X25519 alone, for programs that cannot do X25519MLKEM768.
     #[serde(default)]
     pub allow_x25519: bool,
+    /// The longest validity of an officer's certificate, days, 1 to 366; 90 where nothing is asked for.
+    #[serde(default = "a_year", deserialize_with = "days")]
+    pub certificate_days_most: u32,
+}
+
+fn a_year() -> u32 {
+    LONGEST_DAYS
+}
+
+fn days<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let days = u32::deserialize(from)?;
+    if (1..=LONGEST_DAYS).contains(&days) {
+        return Ok(days);
+    }
+    Err(serde::de::Error::custom(format!("certificate_days_most is 1 to {LONGEST_DAYS}")))
 }
 
 impl OperatorsConfig {

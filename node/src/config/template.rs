@@ -40,6 +40,8 @@ allow_x25519 = false
 # Where this node's own officers and administrators connect. Not an address that other members can reach.
 listen = "{operator_listen}"
 allow_x25519 = false
+# The longest validity of an officer's certificate; without a wish it is 90 days.
+# certificate_days_most = 366
 
 [limits]
 # All have sound defaults; remove the # to change one.

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use eads_domain::clock::Timestamp;
-use eads_domain::entropy::Entropy;
+use eads_domain::entropy::{Entropy, random};
 use eads_domain::id::MemberId;
 use eads_domain::operator::{OperatorName, Roles};
 use eads_edge::tls::CertificateDer;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 use zeroize::Zeroizing;
 
@@ -69,6 +69,17 @@ pub struct Issued {
     pub certificate_pem: String,
     /// The private key, PKCS#8, not encrypted.
     pub key_pem: Zeroizing<String>,
+}
+
+impl Issued {
+    /// The certificate, DER.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotIssued`] for what no authority issued.
+    pub fn certificate_der(&self) -> Result<Vec<u8>, IdentityError> {
+        let block = pem::parse(&self.certificate_pem).map_err(|error| IdentityError::not_issued(&error))?;
+        Ok(block.into_contents())
+    }
 }
 
 /// An authority with its key in hand.
@@ -188,29 +199,75 @@ impl Authority {
         self.issue(params, now)
     }
 
-    /// A client certificate for an operator, valid for a year.
+    /// A client certificate for an operator, valid for a year, and its key.
     ///
     /// # Errors
     /// [`IdentityError::NotIssued`].
     pub fn issue_operator(&self, name: &OperatorName, roles: Roles, now: Timestamp) -> Result<Issued, IdentityError> {
+        self.issue(self.operator_params(name, roles)?, now)
+    }
+
+    /// A client certificate, DER, for an operator who has the key to `point` (P-256, SEC 1, uncompressed), valid for
+    /// `days`, with a random serial number.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotIssued`].
+    pub fn certify_operator(
+        &self,
+        name: &OperatorName,
+        roles: Roles,
+        point: &[u8],
+        days: u32,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<CertificateDer<'static>, IdentityError> {
+        let mut params = self.operator_params(name, roles)?;
+        let mut serial: [u8; 16] = random(entropy);
+        // Positive, and of one length.
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let params = leaf_params(params, now, i64::from(days) * DAY);
+        let signed = params.signed_by(&OperatorKey(point), &self.issuer);
+        Ok(signed.map_err(|error| IdentityError::not_issued(&error))?.der().clone())
+    }
+
+    fn operator_params(&self, name: &OperatorName, roles: Roles) -> Result<CertificateParams, IdentityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationalUnitName, roles.to_string());
         params.distinguished_name.push(DnType::CommonName, name.as_str());
         params.subject_alt_names = vec![uri(&format!("spiffe://{}.eads/operator/{name}", self.member.to_lowercase()))?];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, now)
+        Ok(params)
     }
 
-    fn issue(&self, mut params: CertificateParams, now: Timestamp) -> Result<Issued, IdentityError> {
-        set_validity(&mut params, now, LEAF_SECONDS);
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.use_authority_key_identifier_extension = true;
+    fn issue(&self, params: CertificateParams, now: Timestamp) -> Result<Issued, IdentityError> {
+        let params = leaf_params(params, now, LEAF_SECONDS);
         let key = KeyPair::generate().map_err(|error| IdentityError::not_issued(&error))?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(|error| IdentityError::not_issued(&error))?;
         Ok(Issued { certificate_pem: certificate.pem(), key_pem: Zeroizing::new(key.serialize_pem()) })
     }
+}
+
+/// A key of which only the public half is here.
+struct OperatorKey<'a>(&'a [u8]);
+
+impl PublicKeyData for OperatorKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+fn leaf_params(mut params: CertificateParams, now: Timestamp, seconds: i64) -> CertificateParams {
+    set_validity(&mut params, now, seconds);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    params
 }
 
 fn authority_params(kind: AuthorityKind, member: MemberId, now: Timestamp) -> CertificateParams {

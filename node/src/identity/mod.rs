@@ -8,6 +8,7 @@
 //! identity/node.{crt,key}    P-256: what peers see                                 key not encrypted
 //! identity/tls-ca-next.{crt,key}  the one that takes its place, until it does      key encrypted
 //! identity/operator-ca.{crt,key}  P-256: issues operators' certificates            key encrypted
+//! identity/officers.pem           officers' certificates issued on this machine
 //! identity/operators.{crt,key}    P-256: what operators' programs see              key not encrypted
 //! identity/change/           a change of several of these that is under way
 //! offline/next-signing.key   Ed25519: the next signing key; belongs on offline media   encrypted
@@ -20,6 +21,7 @@
 mod authority;
 mod error;
 mod files;
+mod officers;
 mod passphrase;
 mod sealed_key;
 
@@ -37,10 +39,12 @@ use ed25519_dalek::SigningKey;
 
 pub use authority::{Authority, AuthorityKind, Issued};
 pub use error::IdentityError;
+pub use officers::{OperatorAuthority, certify_here, issued_here};
 pub use passphrase::{PASSPHRASE_VARIABLE, Passphrase, PassphraseError};
 pub use sealed_key::KeyCost;
 
 pub(crate) use files::{create_private_dir, sync_dir, write_private, write_public};
+pub(crate) use officers::write_list;
 pub(crate) use sealed_key::{open_signing_key, seal_signing_key};
 
 /// Where each file lies below the data directory.
@@ -51,6 +55,7 @@ pub(crate) mod place {
     pub(crate) const COSIGNER_KEY: &str = "identity/cosigner.key";
     pub(crate) const CARD: &str = "identity/card.pem";
     pub(crate) const NODE: &str = "identity/node";
+    pub(crate) const OFFICERS: &str = "identity/officers.pem";
     pub(crate) const OPERATORS: &str = "identity/operators";
     pub(crate) const NEXT_SIGNING_KEY: &str = "offline/next-signing.key";
 }

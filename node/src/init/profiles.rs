@@ -7,7 +7,7 @@ use eads_domain::clock::Timestamp;
 use eads_domain::operator::{OperatorName, Role, Roles};
 
 use super::InitError;
-use crate::identity::{Authority, create_private_dir, sync_dir, write_issued, write_public};
+use crate::identity::{Authority, create_private_dir, sync_dir, write_issued, write_list, write_public};
 
 const DIRECTORY: &str = "profiles";
 
@@ -27,20 +27,25 @@ pub(super) fn paths(dir: &Path) -> Vec<PathBuf> {
     PROFILES.iter().map(|(name, _)| dir.join(DIRECTORY).join(name).join("profile.toml")).collect()
 }
 
-/// Issues a certificate for each operator and writes its profile.
+/// Issues a certificate for each operator, writes its profile, and enters the certificate into the list of those that
+/// the node enrols at its start.
 pub(super) fn write(root: &Path, authority: &Authority, listen: SocketAddr, now: Timestamp) -> Result<(), InitError> {
     let profiles = root.join(DIRECTORY);
     create_private_dir(&profiles)?;
+    let mut certificates = Vec::new();
     for (name, roles) in PROFILES {
         let dir = profiles.join(name);
         create_private_dir(&dir)?;
         let operator: OperatorName = name.parse()?;
         let roles: Roles = roles.iter().copied().collect();
-        write_issued(&dir, "operator", &authority.issue_operator(&operator, roles, now)?)?;
+        let issued = authority.issue_operator(&operator, roles, now)?;
+        write_issued(&dir, "operator", &issued)?;
+        certificates.push(issued.certificate_der()?);
         write_public(&dir.join("ca.crt"), authority.anchor_pem().as_bytes())?;
         write_public(&dir.join("profile.toml"), profile(&operator, roles, listen).as_bytes())?;
         sync_dir(&dir)?;
     }
+    write_list(root, &certificates)?;
     Ok(sync_dir(&profiles)?)
 }
 

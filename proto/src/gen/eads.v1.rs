@@ -7099,6 +7099,909 @@ pub mod life_service_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrolOfficerRequest {
+    /// PKCS#10, DER, at most 8 KiB: P-256, name as CN, roles as OU.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+    /// What the administrator says; must be what the request says.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Validity; 0 leaves it to the node.
+    #[prost(uint32, tag = "4")]
+    pub days: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrolOfficerResponse {
+    /// DER; empty while a second administrator has to say the same.
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+    /// The operator CA's certificate, DER.
+    #[prost(bytes = "vec", tag = "2")]
+    pub authority: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewOfficerRequest {
+    /// As EnrolOfficerRequest.request. A new key ends the certificates of older keys at its first use.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub days: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewOfficerResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub authority: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOfficersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOfficersResponse {
+    /// In order of their names; certificates without their DER.
+    #[prost(message, repeated, tag = "1")]
+    pub officers: ::prost::alloc::vec::Vec<Officer>,
+    #[prost(message, repeated, tag = "2")]
+    pub awaited: ::prost::alloc::vec::Vec<AwaitedOfficer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOfficerRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetOfficerResponse {
+    #[prost(message, optional, tag = "1")]
+    pub officer: ::core::option::Option<Officer>,
+    /// The operator CA's certificate, DER.
+    #[prost(bytes = "vec", tag = "2")]
+    pub authority: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Officer {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// "active", "suspended", "revoked".
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "3")]
+    pub since: i64,
+    /// Who set the state, "setup" for the node's own machine.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// Unix seconds; 0 is never.
+    #[prost(int64, tag = "6")]
+    pub last_seen: i64,
+    /// Oldest first; only the latest few are remembered.
+    #[prost(message, repeated, tag = "7")]
+    pub certificates: ::prost::alloc::vec::Vec<OfficerCertificate>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OfficerCertificate {
+    /// Hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "3")]
+    pub not_before: i64,
+    #[prost(int64, tag = "4")]
+    pub not_after: i64,
+    /// "current", "superseded", "revoked".
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(int64, tag = "6")]
+    pub enrolled: i64,
+    /// Administrators, or the officer by renewal.
+    #[prost(string, repeated, tag = "7")]
+    pub by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bytes = "vec", tag = "8")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+/// An enrolment that waits for a second administrator.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AwaitedOfficer {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub administrator: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendOfficerRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendOfficerResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeOfficerRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeOfficerResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOfficerRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOfficerResponse {}
+/// Generated client implementations.
+#[cfg(feature = "services")]
+pub mod officer_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Officers and their certificates. The node never sees a private key: certificates are made from PKCS#10 requests.
+    #[derive(Debug, Clone)]
+    pub struct OfficerServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> OfficerServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> OfficerServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            OfficerServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Certifies the key of a request. For an approver, an administrator, and a name that was revoked it takes the same
+        /// call by two administrators.
+        pub async fn enrol_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnrolOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnrolOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/EnrolOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "EnrolOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A new certificate for the caller: same name, same roles.
+        pub async fn renew_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/RenewOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "RenewOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_officers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOfficersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOfficersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/ListOfficers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "ListOfficers"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/GetOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "GetOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// At once: every later call is refused, open connections are cut before the answer.
+        pub async fn suspend_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuspendOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/SuspendOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "SuspendOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn resume_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/ResumeOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "ResumeOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// As a suspension, for good, and for every certificate so far.
+        pub async fn revoke_officer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOfficerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.OfficerService/RevokeOfficer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.OfficerService", "RevokeOfficer"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "services")]
+pub mod officer_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with OfficerServiceServer.
+    #[async_trait]
+    pub trait OfficerService: std::marker::Send + std::marker::Sync + 'static {
+        /// Certifies the key of a request. For an approver, an administrator, and a name that was revoked it takes the same
+        /// call by two administrators.
+        async fn enrol_officer(
+            &self,
+            request: tonic::Request<super::EnrolOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnrolOfficerResponse>,
+            tonic::Status,
+        >;
+        /// A new certificate for the caller: same name, same roles.
+        async fn renew_officer(
+            &self,
+            request: tonic::Request<super::RenewOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewOfficerResponse>,
+            tonic::Status,
+        >;
+        async fn list_officers(
+            &self,
+            request: tonic::Request<super::ListOfficersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOfficersResponse>,
+            tonic::Status,
+        >;
+        async fn get_officer(
+            &self,
+            request: tonic::Request<super::GetOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOfficerResponse>,
+            tonic::Status,
+        >;
+        /// At once: every later call is refused, open connections are cut before the answer.
+        async fn suspend_officer(
+            &self,
+            request: tonic::Request<super::SuspendOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendOfficerResponse>,
+            tonic::Status,
+        >;
+        async fn resume_officer(
+            &self,
+            request: tonic::Request<super::ResumeOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeOfficerResponse>,
+            tonic::Status,
+        >;
+        /// As a suspension, for good, and for every certificate so far.
+        async fn revoke_officer(
+            &self,
+            request: tonic::Request<super::RevokeOfficerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOfficerResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Officers and their certificates. The node never sees a private key: certificates are made from PKCS#10 requests.
+    #[derive(Debug)]
+    pub struct OfficerServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> OfficerServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for OfficerServiceServer<T>
+    where
+        T: OfficerService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/eads.v1.OfficerService/EnrolOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct EnrolOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::EnrolOfficerRequest>
+                    for EnrolOfficerSvc<T> {
+                        type Response = super::EnrolOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EnrolOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::enrol_officer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EnrolOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/RenewOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::RenewOfficerRequest>
+                    for RenewOfficerSvc<T> {
+                        type Response = super::RenewOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::renew_officer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/ListOfficers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOfficersSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::ListOfficersRequest>
+                    for ListOfficersSvc<T> {
+                        type Response = super::ListOfficersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOfficersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::list_officers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOfficersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/GetOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::GetOfficerRequest>
+                    for GetOfficerSvc<T> {
+                        type Response = super::GetOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::get_officer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/SuspendOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct SuspendOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::SuspendOfficerRequest>
+                    for SuspendOfficerSvc<T> {
+                        type Response = super::SuspendOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SuspendOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::suspend_officer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SuspendOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/ResumeOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::ResumeOfficerRequest>
+                    for ResumeOfficerSvc<T> {
+                        type Response = super::ResumeOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::resume_officer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.OfficerService/RevokeOfficer" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeOfficerSvc<T: OfficerService>(pub Arc<T>);
+                    impl<
+                        T: OfficerService,
+                    > tonic::server::UnaryService<super::RevokeOfficerRequest>
+                    for RevokeOfficerSvc<T> {
+                        type Response = super::RevokeOfficerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeOfficerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OfficerService>::revoke_officer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeOfficerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for OfficerServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "eads.v1.OfficerService";
+    impl<T> tonic::server::NamedService for OfficerServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SyncRequest {
     /// Protocol version that the caller speaks; 1.
     #[prost(uint32, tag = "1")]

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use eads_domain::clock::{Clock as _, SystemClock};
 use eads_domain::code::Coded;
 use eads_domain::id::MemberId;
-use eads_domain::operator::{OperatorName, Role, Roles};
-use eads_node::identity::{Authority, AuthorityKind, Identity, Passphrase};
+use eads_domain::operator::{Role, Roles};
+use eads_node::identity::{Identity, Passphrase};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -84,26 +83,40 @@ impl MemberNode {
         Operator::new(&self.programs.cli, self.member, name, profile)
     }
 
-    /// Issues a certificate and a profile for one more operator, by the node's operator CA.
+    /// Enrols one more officer with this running node: the key and the request are the officer's, and both
+    /// administrators certify it.
     ///
     /// # Errors
-    /// [`FederationError::NotMade`], [`FederationError::Machine`].
-    pub fn hire(&self, name: &str, roles: &[Role]) -> Result<Operator, FederationError> {
-        let not_made = |error: &dyn Coded| self.not_made("an operator", error);
-        let operator: OperatorName = name.parse().map_err(|error| not_made(&error))?;
+    /// [`FederationError`] of the command that failed.
+    pub async fn hire(&self, name: &str, roles: &[Role]) -> Result<Operator, FederationError> {
         let roles: Roles = roles.iter().copied().collect();
-        let authority = Authority::open(&self.dir, AuthorityKind::Operators, self.member, &self.read_passphrase()?)
-            .map_err(|error| not_made(&error))?;
-        let issued = authority.issue_operator(&operator, roles, SystemClock.now()).map_err(|error| not_made(&error))?;
+        let (roles, officer) = (roles.to_string(), self.operator(name));
         let dir = self.dir.join("profiles").join(name);
-        let model = self.dir.join("profiles").join("issuer");
-        let written = fs::create_dir(&dir)
-            .and_then(|()| fs::copy(model.join("ca.crt"), dir.join("ca.crt")))
-            .and_then(|_| fs::copy(model.join("profile.toml"), dir.join("profile.toml")))
-            .and_then(|_| fs::write(dir.join("operator.crt"), &issued.certificate_pem))
-            .and_then(|()| write_private(&dir.join("operator.key"), issued.key_pem.as_bytes()));
-        written.map_err(|cause| FederationError::machine(format!("cannot write {}", dir.display()), cause))?;
-        Ok(self.operator(name))
+        let [request, certificate, model] =
+            [dir.join("request.csr"), dir.join("certificate.pem"), self.dir.join("profiles/issuer/profile.toml")];
+        let [dir, request, certificate] = [&dir, &request, &certificate].map(|path| path.to_string_lossy());
+        officer.get(&["officer", "request", "--name", name, "--roles", &roles, "--out", &dir]).await?;
+        for administrator in ["admin-1", "admin-2"] {
+            let enrol = ["officer", "enrol", &request, "--name", name, "--roles", &roles, "--out", &certificate];
+            self.operator(administrator).get(&enrol).await?;
+        }
+        let profile = fs::read_to_string(&model)
+            .map_err(|cause| FederationError::machine(format!("cannot read {}", model.display()), cause))?;
+        let profile: toml::Table = profile.parse().unwrap_or_default();
+        let endpoint = profile.get("endpoint").and_then(toml::Value::as_str).unwrap_or_default();
+        let make = [
+            "officer",
+            "profile",
+            &dir,
+            "--certificate",
+            &certificate,
+            "--endpoint",
+            endpoint,
+            "--server-name",
+            "localhost",
+        ];
+        officer.get(&make).await?;
+        Ok(officer)
     }
 
     /// The keys and the card in the node's directory, as the node itself reads them at its start.

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use eads_domain::entropy::Entropy;
 use eads_domain::id::{Hash, MemberId};
+use eads_domain::operator::{Operator, OperatorName};
 use eads_service::Node;
+use eads_service::officers::OfficerRefusal;
 use eads_service::peers::PeerState;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +25,9 @@ use tonic_health::server::HealthReporter;
 use crate::grpc::{OperatorApi, PeerApi};
 use crate::link::keep_reverse_lines;
 use crate::tls::{
-    CertificateDer, ConnectionRegistry, IdentitySource, Limits, OperatorServer, PeerConnector, PeerDirectory,
-    PeerServer, ReverseLines, TlsSettings, serve_operators, serve_peers,
+    CertificateDer, CertificateProblem, ConnectionRegistry, IdentitySource, Limits, OperatorDirectory,
+    OperatorRegistry, OperatorServer, PeerConnector, PeerDirectory, PeerServer, ReverseLines, TlsSettings,
+    serve_operators, serve_peers,
 };
 use refusals::RefusalLog;
 
@@ -54,6 +57,8 @@ pub struct Listeners {
     pub operator_identity: IdentitySource,
     /// The anchor of the node's operator CA.
     pub operator_anchor: CertificateDer<'static>,
+    /// Live connections of operators; those that the node cuts.
+    pub operator_registry: OperatorRegistry,
     /// Bounds of the operator listener.
     pub operator_limits: Limits,
     /// The administrator's choices about TLS, for both.
@@ -106,6 +111,8 @@ pub async fn serve(
     let operator_server = OperatorServer {
         identity: listeners.operator_identity,
         anchor: listeners.operator_anchor,
+        directory: Arc::new(NodeOperators(node.clone())),
+        registry: listeners.operator_registry,
         clock: node.clock().clone(),
         refusals: Arc::new(operator_refusals),
         settings: listeners.settings,
@@ -124,9 +131,22 @@ pub async fn serve(
     Ok(())
 }
 
+/// The officers of a node.
+struct NodeOperators(Arc<Node>);
+
+impl OperatorDirectory for NodeOperators {
+    fn holder(&self, certificate: &[u8]) -> Result<Option<OperatorName>, CertificateProblem> {
+        let Ok(operator) = Operator::from_certificate(certificate) else { return Ok(None) };
+        match self.0.officer_standing(&operator, certificate) {
+            Err(OfficerRefusal::Revoked) => Err(CertificateProblem::Revoked),
+            Ok(()) | Err(_) => Ok(Some(operator.name)),
+        }
+    }
+}
+
 async fn operator_routes(api: OperatorApi) -> Result<(HealthReporter, Routes), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    for service in OperatorApi::SERVICES {
+    for service in OperatorApi::SERVICES.iter().copied() {
         reporter.set_service_status(service, ServingStatus::Serving).await;
     }
     let reflection = tonic_reflection::server::Builder::configure()
@@ -143,7 +163,7 @@ async fn operator_routes(api: OperatorApi) -> Result<(HealthReporter, Routes), S
 /// Tells health checks that the node is stopping while it still answers what is in flight.
 async fn stop_serving(health: HealthReporter, shutdown: &CancellationToken) {
     shutdown.cancelled().await;
-    for service in OperatorApi::SERVICES.into_iter().chain([""]) {
+    for service in OperatorApi::SERVICES.iter().copied().chain([""]) {
         health.set_service_status(service, ServingStatus::NotServing).await;
     }
 }

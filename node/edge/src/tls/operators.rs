@@ -1,9 +1,12 @@
 //! The operator listener: the node's own officers, under the node's own operator CA.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use eads_domain::clock::Clock;
+use eads_domain::operator::OperatorName;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::net::TcpListener;
@@ -14,8 +17,8 @@ use webpki::KeyUsage;
 use super::identity::IdentitySource;
 use super::limits::Limits;
 use super::listen::{Gate, Listener};
-use super::refusal::{RefusalReason, RefusalSink, Rejection};
-use super::registry::{ConnectionId, Lease};
+use super::refusal::{CertificateProblem, RefusalReason, RefusalSink, Rejection};
+use super::registry::{ConnectionId, Lease, OperatorRegistry};
 use super::settings::{TlsBase, TlsSettings};
 use super::verify::{Judge, leaf, verify_path};
 
@@ -25,6 +28,10 @@ pub struct OperatorServer {
     pub identity: IdentitySource,
     /// The anchor of the node's operator CA.
     pub anchor: CertificateDer<'static>,
+    /// Who may connect, asked at each handshake.
+    pub directory: Arc<dyn OperatorDirectory>,
+    /// Where live connections are kept, so that an officer's can be cut.
+    pub registry: OperatorRegistry,
     /// By which certificates' validity is measured.
     pub clock: Arc<dyn Clock>,
     /// Where refusals are told; they never name a member.
@@ -33,6 +40,16 @@ pub struct OperatorServer {
     pub settings: TlsSettings,
     /// Bounds.
     pub limits: Limits,
+}
+
+/// Whose certificates of the operator CA open a connection. What a connection may then be used for is decided call by
+/// call; this keeps out those who can never call anything.
+pub trait OperatorDirectory: Send + Sync {
+    /// The officer whom a certificate names; none where it names nobody, which each call will say.
+    ///
+    /// # Errors
+    /// [`CertificateProblem::Revoked`].
+    fn holder(&self, certificate: &[u8]) -> Result<Option<OperatorName>, CertificateProblem>;
 }
 
 /// Request extension: the operator certificate that a request came under, issued by this node's operator CA,
@@ -56,14 +73,26 @@ pub async fn serve_operators(
     shutdown: CancellationToken,
 ) {
     let base = TlsBase::new(server.settings, server.clock);
-    let gate = OperatorGate { anchors: [server.anchor], algorithms: base.algorithms() };
+    let gate = OperatorGate {
+        anchors: [server.anchor],
+        algorithms: base.algorithms(),
+        directory: server.directory,
+        registry: server.registry,
+    };
     Listener::new(gate, base, server.identity, server.limits, server.refusals, routes, shutdown).run(listener).await;
 }
 
-#[derive(Debug)]
 struct OperatorGate {
     anchors: [CertificateDer<'static>; 1],
     algorithms: WebPkiSupportedAlgorithms,
+    directory: Arc<dyn OperatorDirectory>,
+    registry: OperatorRegistry,
+}
+
+impl fmt::Debug for OperatorGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperatorGate").finish_non_exhaustive()
+    }
 }
 
 impl Judge for OperatorGate {
@@ -73,10 +102,12 @@ impl Judge for OperatorGate {
         };
         let leaf = leaf(first).map_err(Rejection::anonymous)?;
         verify_path(&leaf, intermediates, &self.anchors, &self.algorithms, now, KeyUsage::client_auth())
-            .map_err(Rejection::anonymous)
+            .map_err(Rejection::anonymous)?;
+        self.directory.holder(first).map(drop).map_err(Rejection::anonymous)
     }
 }
 
+#[async_trait]
 impl Gate for OperatorGate {
     type Identity = OperatorIdentity;
 
@@ -87,7 +118,16 @@ impl Gate for OperatorGate {
         remote: SocketAddr,
     ) -> Result<(OperatorIdentity, Lease), Rejection> {
         let leaf = chain.first().ok_or_else(|| Rejection::anonymous(RefusalReason::NoClientCertificate))?;
-        let lease = Lease::unregistered();
+        let lease = match self.directory.holder(leaf).map_err(Rejection::anonymous)? {
+            None => Lease::unregistered(),
+            // How many connections there may be in all is bounded elsewhere.
+            Some(name) => self
+                .registry
+                .enter(name, usize::MAX)
+                .ok_or_else(|| Rejection::anonymous(RefusalReason::TooManyConnections))?,
+        };
+        // Asked again now that a cut would find this connection: who is revoked during the handshake stays out.
+        self.directory.holder(leaf).map_err(Rejection::anonymous)?;
         let identity = OperatorIdentity { certificate: leaf.clone().into_owned(), remote, connection: lease.id };
         Ok((identity, lease))
     }

@@ -33,6 +33,9 @@ pub enum CertificateProblem {
     /// Names a member that was never accepted here, or was removed and is settled.
     #[error("the member that the certificate names is not a peer of this node")]
     UnknownPeer,
+    /// Of an operator who may never work here again.
+    #[error("the officer whom the certificate names is revoked")]
+    Revoked,
     /// Names another member than the one dialled.
     #[error("the certificate names another member than the one that was dialled")]
     OtherMember,
@@ -51,6 +54,7 @@ impl Coded for CertificateProblem {
             Self::UriSanCount { .. } => "TLS_URI_SAN_COUNT",
             Self::ForeignName => "TLS_URI_SAN_FOREIGN",
             Self::UnknownPeer => "TLS_UNKNOWN_PEER",
+            Self::Revoked => "TLS_CERTIFICATE_REVOKED",
             Self::OtherMember => "TLS_OTHER_MEMBER",
             Self::Unfit => "TLS_CERTIFICATE_UNFIT",
         })
@@ -73,6 +77,7 @@ impl From<CertificateProblem> for CertificateError {
             | CertificateProblem::ForeignName
             | CertificateProblem::OtherMember => Self::NotValidForName,
             CertificateProblem::UnknownPeer => Self::ApplicationVerificationFailure,
+            CertificateProblem::Revoked => Self::Revoked,
             CertificateProblem::Unfit => Self::InvalidPurpose,
         }
     }

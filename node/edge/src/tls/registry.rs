@@ -1,11 +1,14 @@
-//! Live connections by member, so that all of one member's can be ended at once.
+//! Live connections by member or by operator, so that all of one can be ended at once.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eads_domain::id::MemberId;
+use eads_domain::operator::OperatorName;
+use eads_service::officers::OfficerLines;
 use tokio_util::sync::CancellationToken;
 
 /// One connection of this process; never reused while it runs.
@@ -26,13 +29,31 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-type Live = HashMap<MemberId, HashMap<ConnectionId, CancellationToken>>;
+type Live<K> = HashMap<K, HashMap<ConnectionId, CancellationToken>>;
 
 /// Every live connection with a peer, accepted or dialled. Share one between listener and connector.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectionRegistry(Arc<Mutex<Live>>);
+pub type ConnectionRegistry = Registry<MemberId>;
 
-impl ConnectionRegistry {
+/// Every live connection of an operator.
+pub type OperatorRegistry = Registry<OperatorName>;
+
+/// Live connections by whose they are.
+#[derive(Clone, Debug)]
+pub struct Registry<K>(Arc<Mutex<Live<K>>>);
+
+impl<K> Default for Registry<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl OfficerLines for OperatorRegistry {
+    fn cut(&self, name: &OperatorName) {
+        Registry::cut(self, name.clone());
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord> Registry<K> {
     /// With no connections.
     pub fn new() -> Self {
         Self::default()
@@ -40,9 +61,9 @@ impl ConnectionRegistry {
 
     /// Ends all live connections with `member` at once, streams in flight included; returns how many.
     ///
-    /// Change the [`super::PeerDirectory`] first: a handshake under way looks there once more after it has
+    /// Change the directory that the listener asks first: a handshake under way looks there once more after it has
     /// registered here, so that none slips through between the two.
-    pub fn cut(&self, member: MemberId) -> usize {
+    pub fn cut(&self, member: K) -> usize {
         let cut = self.live().remove(&member).unwrap_or_default();
         for token in cut.values() {
             token.cancel();
@@ -51,31 +72,63 @@ impl ConnectionRegistry {
     }
 
     /// How many live connections with `member` there are.
-    pub fn count(&self, member: MemberId) -> usize {
+    pub fn count(&self, member: K) -> usize {
         self.live().get(&member).map_or(0, HashMap::len)
     }
 
-    /// The members with live connections, and how many each has.
-    pub fn connected(&self) -> Vec<(MemberId, usize)> {
-        let mut members: Vec<_> = self.live().iter().map(|(member, live)| (*member, live.len())).collect();
+    /// Those with live connections, and how many each has.
+    pub fn connected(&self) -> Vec<(K, usize)> {
+        let mut members: Vec<_> = self.live().iter().map(|(member, live)| (member.clone(), live.len())).collect();
         members.sort_unstable();
         members
     }
 
     /// Enters a connection unless `member` has `limit` already. It leaves when the lease is dropped.
-    pub(super) fn enter(&self, member: MemberId, limit: usize) -> Option<Lease> {
+    pub(super) fn enter(&self, member: K, limit: usize) -> Option<Lease>
+    where
+        Entry: From<(Self, K)>,
+    {
         let mut live = self.live();
-        let of_member = live.entry(member).or_default();
+        let of_member = live.entry(member.clone()).or_default();
         if of_member.len() >= limit {
             return None;
         }
         let (id, token) = (ConnectionId::next(), CancellationToken::new());
         of_member.insert(id, token.clone());
-        Some(Lease { id, cut: token, entry: Some((self.clone(), member)) })
+        Some(Lease { id, cut: token, entry: Some((self.clone(), member).into()) })
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
+    fn leave(&self, member: &K, connection: ConnectionId) {
+        let mut live = self.live();
+        if let Some(of_member) = live.get_mut(member) {
+            of_member.remove(&connection);
+            if of_member.is_empty() {
+                live.remove(member);
+            }
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a connection is registered.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Peer(ConnectionRegistry, MemberId),
+    Operator(OperatorRegistry, OperatorName),
+}
+
+impl From<(ConnectionRegistry, MemberId)> for Entry {
+    fn from((registry, member): (ConnectionRegistry, MemberId)) -> Self {
+        Self::Peer(registry, member)
+    }
+}
+
+impl From<(OperatorRegistry, OperatorName)> for Entry {
+    fn from((registry, name): (OperatorRegistry, OperatorName)) -> Self {
+        Self::Operator(registry, name)
     }
 }
 
@@ -85,13 +138,16 @@ pub(super) struct Lease {
     pub(super) id: ConnectionId,
     /// Cancelled when the connection must end at once.
     pub(super) cut: CancellationToken,
-    entry: Option<(ConnectionRegistry, MemberId)>,
+    entry: Option<Entry>,
 }
 
 impl Lease {
-    /// Whose connection it is, where a registry keeps it.
+    /// The peer whose connection it is, where a registry keeps it.
     pub(super) fn member(&self) -> Option<MemberId> {
-        self.entry.as_ref().map(|(_, member)| *member)
+        match &self.entry {
+            Some(Entry::Peer(_, member)) => Some(*member),
+            Some(Entry::Operator(..)) | None => None,
+        }
     }
 
     /// For a connection that is in no registry.
@@ -102,13 +158,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some((registry, member)) = self.entry.take() else { return };
-        let mut live = registry.live();
-        if let Some(of_member) = live.get_mut(&member) {
-            of_member.remove(&self.id);
-            if of_member.is_empty() {
-                live.remove(&member);
-            }
+        match self.entry.take() {
+            Some(Entry::Peer(registry, member)) => registry.leave(&member, self.id),
+            Some(Entry::Operator(registry, name)) => registry.leave(&name, self.id),
+            None => {}
         }
     }
 }

@@ -66,6 +66,8 @@ const AREAS: &[(Area, Keep)] = &[
     (area::PEER_POSITION, Keep::Rows),
     (area::EMERGENCY, Keep::Rows),
     (area::OWN_CARD, Keep::Values),
+    (area::OFFICER, Keep::Values),
+    (area::OFFICER_PENDING, Keep::Values),
 ];
 
 /// The areas that go into a backup.

@@ -41,6 +41,8 @@ impl Walk<'_> {
             (area::PEER, "peers"),
             (area::RECORD, "records"),
             (area::OWN_CARD, "own cards"),
+            (area::OFFICER, "officers"),
+            (area::OFFICER_PENDING, "officers awaiting a second administrator"),
             (area::CHALLENGE, "challenges"),
         ];
         for (area, what) in areas {

@@ -11,6 +11,7 @@ mod desk;
 mod life;
 mod node;
 mod notice;
+mod officer;
 mod peering;
 mod photo;
 mod record;
@@ -28,6 +29,7 @@ use eads_proto::v1::desk_service_server::DeskServiceServer;
 use eads_proto::v1::life_service_server::LifeServiceServer;
 use eads_proto::v1::node_service_server::NodeServiceServer;
 use eads_proto::v1::notice_service_server::NoticeServiceServer;
+use eads_proto::v1::officer_service_server::OfficerServiceServer;
 use eads_proto::v1::peering_service_server::PeeringServiceServer;
 use eads_proto::v1::record_service_server::RecordServiceServer;
 use eads_proto::v1::search_service_server::SearchServiceServer;
@@ -58,7 +60,7 @@ pub struct OperatorApi {
 
 impl OperatorApi {
     /// Names of the services, for the health service.
-    pub const SERVICES: [&str; 9] = [
+    pub const SERVICES: &[&str] = &[
         "eads.v1.NodeService",
         "eads.v1.PeeringService",
         "eads.v1.NoticeService",
@@ -68,6 +70,7 @@ impl OperatorApi {
         "eads.v1.AuditService",
         "eads.v1.DeskService",
         "eads.v1.ChallengeService",
+        "eads.v1.OfficerService",
     ];
 
     /// Answers for `node`; ids of requests that bring none come from `entropy`.
@@ -95,7 +98,8 @@ impl OperatorApi {
             SearchServiceServer,
             AuditServiceServer,
             DeskServiceServer,
-            ChallengeServiceServer
+            ChallengeServiceServer,
+            OfficerServiceServer
         );
     }
 

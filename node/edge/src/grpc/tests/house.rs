@@ -9,7 +9,8 @@ use eads_domain::entropy::SystemEntropy;
 use eads_domain::id::{MemberId, RegisterId};
 use eads_service::audit::AuditLog;
 use eads_service::limits::Limits as ServiceLimits;
-use eads_service::{Node, NodeIdentity, Parts};
+use eads_service::officers::{OfficerAuthority, ToCertify};
+use eads_service::{Node, NodeIdentity, Parts, ServiceError};
 use eads_store::keys::{KdfCost, KeyTree, Passphrase};
 use eads_store::{BlobStore, MemoryStore};
 use ed25519_dalek::SigningKey;
@@ -23,8 +24,8 @@ use super::*;
 use crate::link::{GrpcLink, LinkTimeouts, NodePeers};
 use crate::server::{Listeners, serve};
 use crate::tls::{
-    CertificateDer, ConnectFailure, ConnectTimeouts, ConnectionRegistry, IdentityHandle, Limits, PeerAdmission,
-    PeerChannel, PeerConnector, PeerDirectory, TlsIdentity, TlsSettings,
+    CertificateDer, ConnectFailure, ConnectTimeouts, ConnectionRegistry, IdentityHandle, Limits, OperatorRegistry,
+    PeerAdmission, PeerChannel, PeerConnector, PeerDirectory, TlsIdentity, TlsSettings,
 };
 
 pub(super) struct House {
@@ -55,6 +56,7 @@ impl House {
         let keys = Arc::new(keys);
         let audit = AuditLog::open(&dir.path().join("audit"), keys.clone(), Arc::new(SystemClock)).unwrap();
         let (directory, registry) = (NodePeers::new(), ConnectionRegistry::new());
+        let operator_registry = OperatorRegistry::new();
         let node_handle = IdentityHandle::new(tls_ca.node(code));
         let operator_handle = IdentityHandle::new(operators_ca.listener());
         let connector = connector(&node_handle, &directory, &registry);
@@ -72,6 +74,8 @@ impl House {
             keys,
             audit,
             link: link.clone(),
+            authority: Arc::new(NoAuthority),
+            lines: Arc::new(operator_registry.clone()),
             clock: Arc::new(SystemClock),
             entropy: entropy.clone(),
             limits: ServiceLimits::default(),
@@ -90,6 +94,7 @@ impl House {
             operators,
             operator_identity: operator_handle.source(),
             operator_anchor: operators_ca.anchor(),
+            operator_registry,
             operator_limits: Limits::default(),
             settings: TlsSettings::default(),
         };
@@ -117,6 +122,8 @@ impl House {
     }
 
     pub(super) async fn channel(&self, operator: &Issued) -> Channel {
+        let der = pem::parse(&operator.certificate).unwrap().into_contents();
+        self.node.adopt_officers(&[der]).await.unwrap();
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.operators_ca.pem()))
             .identity(Identity::from_pem(&operator.certificate, &operator.key))
@@ -149,6 +156,15 @@ impl House {
         );
         let connected = soon(connector.connect(member(&self.code), &self.peer_address.to_string())).await?;
         Ok((connected, handle))
+    }
+}
+
+/// Nobody is enrolled here by request.
+struct NoAuthority;
+
+impl OfficerAuthority for NoAuthority {
+    fn certify(&self, _: ToCertify<'_>) -> Result<Vec<u8>, ServiceError> {
+        Err(ServiceError::unavailable("NOT_HERE", "this house has no authority"))
     }
 }
 

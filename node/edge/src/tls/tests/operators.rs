@@ -1,5 +1,6 @@
 //! The operator listener: its own authority, its own extension.
 
+use eads_domain::operator::OperatorName;
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncBufReadExt as _;
@@ -13,6 +14,21 @@ use crate::tls::verify::{HandshakeVerifier, Judge};
 #[derive(Debug)]
 struct Anyone;
 
+/// Whom the listener knows by name, and whether the name is revoked.
+type Known = Arc<std::sync::Mutex<Vec<(Vec<u8>, OperatorName, bool)>>>;
+
+struct Staff(Known);
+
+impl OperatorDirectory for Staff {
+    fn holder(&self, certificate: &[u8]) -> Result<Option<OperatorName>, CertificateProblem> {
+        match self.0.lock().unwrap().iter().find(|(der, ..)| der == certificate) {
+            Some((_, _, true)) => Err(CertificateProblem::Revoked),
+            Some((_, name, false)) => Ok(Some(name.clone())),
+            None => Ok(None),
+        }
+    }
+}
+
 impl Judge for Anyone {
     fn judge(&self, _: &[CertificateDer<'_>], _: rustls::pki_types::UnixTime) -> Result<(), refusal::Rejection> {
         Ok(())
@@ -23,6 +39,8 @@ struct Desk {
     address: SocketAddr,
     base: TlsBase,
     refusals: mpsc::UnboundedReceiver<Refusal>,
+    staff: Known,
+    registry: OperatorRegistry,
     _stop: DropGuard,
     _handle: IdentityHandle,
 }
@@ -33,7 +51,10 @@ impl Desk {
         let server_only = Leaf { usages: vec![ExtendedKeyUsagePurpose::ServerAuth], ..Leaf::default() };
         let handle = IdentityHandle::new(authority.issue(&server_only));
         let (told, refusals) = mpsc::unbounded_channel();
+        let (staff, registry) = (Known::default(), OperatorRegistry::new());
         let server = OperatorServer {
+            directory: Arc::new(Staff(Arc::clone(&staff))),
+            registry: registry.clone(),
             identity: handle.source(),
             anchor: authority.anchor(),
             clock: Arc::clone(&clock) as _,
@@ -47,7 +68,7 @@ impl Desk {
         let routes = Routes::new(PeerServiceServer::new(Mirror { ended: mpsc::unbounded_channel().0 }));
         tokio::spawn(serve_operators(listener, server, routes, shutdown.clone()));
         let base = TlsBase::new(TlsSettings::default(), clock);
-        Self { address, base, refusals, _stop: shutdown.drop_guard(), _handle: handle }
+        Self { address, base, refusals, staff, registry, _stop: shutdown.drop_guard(), _handle: handle }
     }
 
     /// Connects as an operator's program would.
@@ -79,6 +100,36 @@ async fn an_operators_certificate_travels_with_each_request() {
     });
     let channel = soon(Box::pin(desk.visit(&operator))).await.unwrap();
     assert_eq!(whom_it_sees(channel).await.unwrap(), operator.chain()[0].to_vec());
+}
+
+#[tokio::test]
+async fn an_officers_connections_can_be_cut_and_kept_out() {
+    let authority = Authority::new();
+    let mut desk = Desk::open(&authority).await;
+    let operator = |name: &str| {
+        authority.issue(&Leaf {
+            uris: vec![format!("spiffe://id.eads/operator/{name}")],
+            usages: vec![ExtendedKeyUsagePurpose::ClientAuth],
+            ..Leaf::default()
+        })
+    };
+    let enter = |identity: &TlsIdentity, name: &str| {
+        desk.staff.lock().unwrap().push((identity.chain()[0].to_vec(), name.parse().unwrap(), false));
+    };
+    let (siti, budi) = (operator("siti"), operator("budi"));
+    enter(&siti, "siti");
+    enter(&budi, "budi");
+    let (hers, his) = (desk.visit(&siti).await.unwrap(), desk.visit(&budi).await.unwrap());
+    whom_it_sees(hers.clone()).await.unwrap();
+    let name: OperatorName = "siti".parse().unwrap();
+    assert_eq!(desk.registry.count(name.clone()), 1);
+
+    desk.staff.lock().unwrap()[0].2 = true;
+    assert_eq!(desk.registry.cut(name), 1);
+    assert!(whom_it_sees(hers).await.is_err(), "her connection is gone");
+    assert!(soon(Box::pin(desk.visit(&siti))).await.is_err());
+    assert_eq!(soon(desk.refusals.recv()).await.unwrap().code().as_str(), "TLS_CERTIFICATE_REVOKED");
+    whom_it_sees(his).await.unwrap();
 }
 
 #[tokio::test]
