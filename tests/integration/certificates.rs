@@ -82,3 +82,40 @@ async fn a_certificate_is_renewed_in_time_and_what_cannot_be_renewed_is_warned_o
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_served_where_the_configuration_says_and_nothing_else_is() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let house = House::new();
+    let mut id = house.member("ID").await;
+    id.stop().await;
+    let at = eads_tests::ports::free();
+    let file = id.dir().join(eads_node::config::FILE_NAME);
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config = config.replace("# listen = \"127.0.0.1:9744\"", &format!("listen = \"{at}\""));
+    std::fs::write(&file, config).unwrap();
+    id.start().await;
+    let ask = |request: &'static str| async move {
+        let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    until("the ends of certificates are known", || async {
+        ask("GET /metrics HTTP/1.1\r\n\r\n")
+            .await
+            .contains("eads_certificate_expiry_seconds{certificate=\"node-ca\"} 3")
+    })
+    .await;
+    let answer = ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    for line in
+        ["eads_register_entries ", "eads_alarms 0", "eads_audit_entries ", "eads_store_free_bytes ", "eads_records 0"]
+    {
+        assert!(answer.lines().any(|one| one.starts_with(line)), "{line}: {answer}");
+    }
+    assert!(ask("GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
+    assert!(ask("POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+}

@@ -271,3 +271,43 @@ fn ready(node: &mut std::process::Child) {
     std::io::BufReader::new(output).read_line(&mut line).unwrap();
     assert!(line.contains("ready"), "{line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_keys_begins_anew_and_its_peers_follow_the_new_register() {
+    let house = House::new();
+    let [mut lost, my] = house.federation(["ID", "MY"]).await;
+    let old = lost.issue(&red("old"), &[&my]).await;
+    lost.receipted(&old, &my, &["issue accepted"]).await;
+    lost.stop().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut id = Member::create_at(home.path(), "ID", lost.peers, None);
+    id.start().await;
+    let card = id.operator("admin-1").peering().export_card(v1::ExportCardRequest {}).await.unwrap().into_inner();
+    // Nobody gets there by importing it.
+    let request = v1::ImportCardRequest { card: card.card.clone() };
+    assert!(my.operator("admin-1").peering().import_card(request).await.is_err());
+    let say = |who: &'static str, code: &str| {
+        let request = v1::RebaselinePeerRequest {
+            card: card.card.clone(),
+            verification_code: code.to_owned(),
+            reason: "the keys were lost".to_owned(),
+        };
+        let operator = my.operator(who);
+        async move { operator.peering().rebaseline_peer(request).await }
+    };
+    let wrong = my.node().card().code.to_string();
+    assert_eq!(eads_tests::operator::code(&say("admin-1", &wrong).await.unwrap_err()), "VERIFICATION_CODE_WRONG");
+    assert!(!say("admin-1", &card.verification_code).await.unwrap().into_inner().effective);
+    let again = say("admin-1", &card.verification_code).await.unwrap_err();
+    assert_eq!(eads_tests::operator::code(&again), "SECOND_ADMINISTRATOR_REQUIRED");
+    assert!(say("admin-2", &card.verification_code).await.unwrap().into_inner().effective);
+    // What nobody could withdraw any more is not shown any more.
+    let found = my.operator("issuer").notices().get_notice(v1::GetNoticeRequest { reference: old }).await;
+    assert!(found.is_err());
+    eads_tests::house::accept(&id, &my, &eads_tests::content::Terms::default()).await;
+    let fresh = id.issue(&red("fresh"), &[&my]).await;
+    id.receipted(&fresh, &my, &["issue accepted"]).await;
+    sound(&my).await;
+    let checked = done(&my, &["store", "check"]).await;
+    assert!(!checked.is_empty());
+}

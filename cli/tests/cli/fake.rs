@@ -351,6 +351,13 @@ impl PeeringService for Services {
         Err(Status::unimplemented("unfreeze_peer"))
     }
 
+    async fn rebaseline_peer(
+        &self,
+        _: Request<proto::RebaselinePeerRequest>,
+    ) -> Result<Response<proto::RebaselinePeerResponse>, Status> {
+        Err(Status::unimplemented("rebaseline_peer"))
+    }
+
     async fn export_proof(
         &self,
         _: Request<proto::ExportProofRequest>,

@@ -99,6 +99,12 @@ pub const OFFICER_PENDING: Area = Area::new(76, 1, "officer-pending");
 
 /// Own cards, sealed: sequence → index of the key-change, card.
 pub const OWN_CARD: Area = Area::new(95, 1, "own-card");
+/// A first administrator's word that a peer's new register be followed: member.
+pub const REBASELINE: Area = Area::new(96, 1, "rebaseline");
+/// Registers of peers that are followed no more: member ‖ time.
+pub const FORMER_REGISTER: Area = Area::new(97, 1, "former-register");
+/// Peers of whose old register there still is something to be destroyed: member.
+pub const FORGETTING: Area = Area::new(98, 1, "forgetting");
 
 /// Keys in [`META`].
 pub mod meta {

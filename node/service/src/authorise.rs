@@ -24,6 +24,7 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("ListPeers", &[Officer, Issuer, Approver, Auditor, Administrator]),
     ("RemovePeer", &[Administrator]),
     ("UnfreezePeer", &[Administrator]),
+    ("RebaselinePeer", &[Administrator]),
     ("ExportProof", &[Auditor, Administrator]),
     ("ExportSync", &[Administrator]),
     ("ImportSync", &[Administrator]),

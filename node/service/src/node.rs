@@ -163,6 +163,7 @@ impl Node {
             caught_up: crate::sync::CaughtUp::default(),
             certificate_ends: Mutex::default(),
         };
+        node.finish_forgetting().await?;
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
         node.fill_marks().await?;

@@ -941,6 +941,23 @@ pub struct UnfreezePeerResponse {
     pub unfrozen: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebaselinePeerRequest {
+    /// The new card, as its member signed it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub card: ::prost::alloc::vec::Vec<u8>,
+    /// As the peer's administrator read it out.
+    #[prost(string, tag = "2")]
+    pub verification_code: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebaselinePeerResponse {
+    /// False: a second administrator has to confirm the same card.
+    #[prost(bool, tag = "1")]
+    pub effective: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportProofRequest {
     #[prost(string, tag = "1")]
     pub member: ::prost::alloc::string::String,
@@ -2477,6 +2494,32 @@ pub mod peering_service_client {
                 .insert(GrpcMethod::new("eads.v1.PeeringService", "UnfreezePeer"));
             self.inner.unary(req, path, codec).await
         }
+        /// Follows a peer's new register in the place of the old one, which is destroyed; takes effect with the second
+        /// administrator's call.
+        pub async fn rebaseline_peer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RebaselinePeerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebaselinePeerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/eads.v1.PeeringService/RebaselinePeer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("eads.v1.PeeringService", "RebaselinePeer"));
+            self.inner.unary(req, path, codec).await
+        }
         /// The kept proof that a peer's register has forked, as a self-contained file.
         pub async fn export_proof(
             &mut self,
@@ -2612,6 +2655,15 @@ pub mod peering_service_server {
             request: tonic::Request<super::UnfreezePeerRequest>,
         ) -> std::result::Result<
             tonic::Response<super::UnfreezePeerResponse>,
+            tonic::Status,
+        >;
+        /// Follows a peer's new register in the place of the old one, which is destroyed; takes effect with the second
+        /// administrator's call.
+        async fn rebaseline_peer(
+            &self,
+            request: tonic::Request<super::RebaselinePeerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebaselinePeerResponse>,
             tonic::Status,
         >;
         /// The kept proof that a peer's register has forked, as a self-contained file.
@@ -2974,6 +3026,52 @@ pub mod peering_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UnfreezePeerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/eads.v1.PeeringService/RebaselinePeer" => {
+                    #[allow(non_camel_case_types)]
+                    struct RebaselinePeerSvc<T: PeeringService>(pub Arc<T>);
+                    impl<
+                        T: PeeringService,
+                    > tonic::server::UnaryService<super::RebaselinePeerRequest>
+                    for RebaselinePeerSvc<T> {
+                        type Response = super::RebaselinePeerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RebaselinePeerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeeringService>::rebaseline_peer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RebaselinePeerSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -106,7 +106,7 @@ impl ImportOptions {
 }
 
 /// A card file, as text or as bytes.
-fn read(file: &Path) -> Result<SignedCard, CliError> {
+pub(super) fn read(file: &Path) -> Result<SignedCard, CliError> {
     let bytes = files::read(file)?;
     let card = match std::str::from_utf8(&bytes) {
         Ok(text) => SignedCard::from_armor(text),

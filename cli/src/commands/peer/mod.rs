@@ -1,6 +1,7 @@
 //! `eads peer`: cards, the ceremony of accepting a peer, and its end.
 
 mod card;
+mod rebaseline;
 mod unfreeze;
 mod view;
 
@@ -38,6 +39,8 @@ pub(crate) enum Options {
     Remove(RemoveOptions),
     /// Takes a freeze back; it takes effect when a second administrator has said the same.
     Unfreeze(unfreeze::UnfreezeOptions),
+    /// Follows the new register of a peer that lost its keys; it takes effect when a second administrator has said the same.
+    Rebaseline(rebaseline::RebaselineOptions),
 }
 
 /// `eads peer accept`
@@ -89,6 +92,7 @@ impl Options {
             Self::List(options) => options.run(context).await,
             Self::Remove(options) => options.run(context).await,
             Self::Unfreeze(options) => options.run(context).await,
+            Self::Rebaseline(options) => options.run(context).await,
         }
     }
 }

@@ -191,8 +191,8 @@ impl SignedCard {
         &self.bytes
     }
 
-    /// What was signed.
-    fn body(&self) -> &[u8] {
+    /// What was signed: what stands behind the detail of a key-change.
+    pub fn body(&self) -> &[u8] {
         self.bytes.split_last_chunk::<SIGNATURE_BYTES>().map_or(&[], |(body, _)| body)
     }
 

@@ -6,6 +6,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use super::*;
 use crate::code::Coded as _;
+use crate::register::SignedCheckpoint;
+use crate::statement::{Action, Statement};
 
 static CA: LazyLock<Vec<u8>> = LazyLock::new(|| certificate(IsCa::Ca(BasicConstraints::Unconstrained)));
 
@@ -269,4 +271,60 @@ fn a_stolen_key_cannot_announce_its_own_successor() {
     let old = signed(genesis(), 1);
     let thief = Card { next_signing_key: key_digest(&key(9).verifying_key()), ..after(&old) };
     assert_eq!(refusal(check_successor(&old, &signed(thief, 1))), "CARD_ANNOUNCEMENT_CHANGED");
+}
+
+#[test]
+fn a_theft_is_stated_on_the_card_of_a_rotation_and_on_no_other() {
+    let old = signed(genesis(), 1);
+    let stated = signed(Card { compromised_from: Some(7), ..rotated(&old) }, 2);
+    assert_eq!((stated.bytes()[0], old.bytes()[0]), (2, 1));
+    let read = SignedCard::parse_and_verify(stated.bytes()).unwrap();
+    assert_eq!(read.card().compromised_from, Some(7));
+    assert_eq!(check_successor(&old, &stated), Ok(Succession::Rotated));
+    assert_eq!(refusal(SignedCard::sign(Card { compromised_from: Some(0), ..genesis() }, &key(1))), "CARD_COMPROMISE");
+    let repeated = signed(Card { compromised_from: Some(7), ..after(&stated) }, 2);
+    assert_eq!(refusal(check_successor(&stated, &repeated)), "CARD_COMPROMISE");
+}
+
+#[test]
+fn each_key_counts_for_its_part_of_the_register() {
+    use crate::register::{Checkpoint, empty_root};
+
+    let old = signed(genesis(), 1);
+    let change = Hash::from_bytes([9; 32]);
+    let line = KeyLine::begin(old.card()).rotated(signed(rotated(&old), 2).card(), 10, change, 10);
+    let stolen = signed(Card { compromised_from: Some(4), ..rotated(&old) }, 2);
+    let after_theft = KeyLine::begin(old.card()).rotated(stolen.card(), 10, change, 6);
+    let statement = |keyseq: u32, by: u8| {
+        let payload = crate::statement::Payload { keyseq, ..crate::statement::tests::payload(Action::Issue) };
+        Statement::sign(payload, &key(by)).unwrap()
+    };
+    // Key number, signer, index; what each of the two lines says.
+    for (keyseq, by, index, rotated, stolen) in [
+        (0, 1, 0, Ok(true), Ok(true)),
+        (0, 1, 5, Ok(true), Ok(true)),
+        (0, 1, 6, Ok(true), Ok(false)),
+        (0, 1, 9, Ok(true), Ok(false)),
+        (0, 1, 10, Err("STATEMENT_OTHER_KEYSEQ"), Err("STATEMENT_OTHER_KEYSEQ")),
+        (1, 2, 9, Err("STATEMENT_OTHER_KEYSEQ"), Err("STATEMENT_OTHER_KEYSEQ")),
+        (1, 2, 10, Ok(true), Ok(true)),
+        (1, 1, 10, Err("STATEMENT_SIGNATURE_INVALID"), Err("STATEMENT_SIGNATURE_INVALID")),
+        (2, 2, 10, Err("STATEMENT_OTHER_KEYSEQ"), Err("STATEMENT_OTHER_KEYSEQ")),
+        (2, 3, 10, Err("STATEMENT_SIGNATURE_INVALID"), Err("STATEMENT_SIGNATURE_INVALID")),
+    ] {
+        let signed = statement(keyseq, by);
+        let says = |line: &KeyLine| {
+            let read = line.statement_at(signed.payload_bytes(), signed.signature(), index);
+            read.map(|(_, vouched)| vouched).map_err(|error| error.code().as_str())
+        };
+        assert_eq!((says(&line), says(&after_theft)), (rotated, stolen), "key {keyseq} by {by} at {index}");
+    }
+    let (member, register) = (old.card().member, old.card().register);
+    for (by, size, counts) in [(1, 10, true), (1, 11, false), (2, 3, true), (2, 11, true), (3, 3, false)] {
+        let root = if size == 0 { empty_root() } else { Hash::from_bytes([1; 32]) };
+        let checkpoint = SignedCheckpoint::sign(Checkpoint { member, register, size, root }, &key(by)).unwrap();
+        assert_eq!(line.checkpoint(checkpoint.bytes(), member, register).is_ok(), counts, "{size} by {by}");
+    }
+    let spans: Vec<KeySpan> = line.spans().cloned().collect();
+    assert_eq!(KeyLine::from_spans(spans), Some(line));
 }

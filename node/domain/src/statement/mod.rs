@@ -9,7 +9,7 @@ mod error;
 mod payload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 

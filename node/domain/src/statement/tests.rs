@@ -9,7 +9,7 @@ fn key(seed: &str) -> SigningKey {
     SigningKey::from_bytes(&crate::entropy::random(&SeededEntropy::new(seed)))
 }
 
-fn payload(action: Action) -> Payload {
+pub(crate) fn payload(action: Action) -> Payload {
     let entropy = SeededEntropy::new("payload");
     Payload {
         action,

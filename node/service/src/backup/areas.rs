@@ -68,6 +68,9 @@ const AREAS: &[(Area, Keep)] = &[
     (area::OWN_CARD, Keep::Values),
     (area::OFFICER, Keep::Values),
     (area::OFFICER_PENDING, Keep::Values),
+    (area::REBASELINE, Keep::Rows),
+    (area::FORMER_REGISTER, Keep::Rows),
+    (area::FORGETTING, Keep::Rows),
 ];
 
 /// The areas that go into a backup.

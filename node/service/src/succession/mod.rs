@@ -10,8 +10,10 @@
 
 mod adopt;
 mod own;
+mod rebaseline;
 mod rotate;
 
 pub(crate) use own::recall;
 pub use own::{CardStep, KeyChange, own_keys};
+pub use rebaseline::FormerRegister;
 pub use rotate::{Compromise, Rotation};

@@ -99,7 +99,7 @@ impl Node {
             detail: next.card.digest(),
             audience_openings: Vec::new(),
             disclosure: Disclosure { openings: Vec::new(), commitments: Vec::new() },
-            detail_bytes: next.card.bytes().to_vec(),
+            detail_bytes: next.card.body().to_vec(),
             key: self.keys.allocate()?,
             blobs: Vec::new(),
             deliveries: self.peers.accepted().iter().map(|peer| (peer.member(), SlotSet::EMPTY)).collect(),

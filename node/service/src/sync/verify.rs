@@ -13,7 +13,7 @@ use eads_domain::id::{Hash, MemberId};
 use eads_domain::receipt::ReceiptReason;
 use eads_domain::register::verify_inclusion;
 use eads_domain::slot::{ContentError, Fields as _, SlotNumber};
-use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest};
+use eads_domain::statement::{Action, RetractDetail, Statement, anchor_digest, key_change_digest};
 
 use super::{Delivery, Disclosed};
 use crate::error::ServiceError;
@@ -101,6 +101,9 @@ fn word(
     }
     if payload.action == Action::Anchor && anchor_digest(&disclosed.detail) != payload.detail {
         return Err(ServiceError::peer("ANCHOR_DETAIL_WRONG", "the anchored head is not what was signed"));
+    }
+    if payload.action == Action::KeyChange && key_change_digest(&disclosed.detail) != payload.detail {
+        return Err(ServiceError::peer("KEY_CHANGE_DETAIL_WRONG", "the card of the key-change is not what was signed"));
     }
     if matches!(payload.action, Action::KeyChange | Action::Anchor) {
         return Ok(Word { statement, stored: stored(me, disclosed), says: Says::Register });

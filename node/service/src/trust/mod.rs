@@ -65,6 +65,11 @@ impl Trust {
         self.due.subscribe()
     }
 
+    /// Another register of `origin` is followed from now on.
+    pub(crate) fn forget(&self, origin: MemberId) {
+        self.known(origin, |known| *known = Known::default());
+    }
+
     fn known<T>(&self, origin: MemberId, change: impl FnOnce(&mut Known) -> T) -> T {
         change(self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(origin).or_default())
     }

@@ -92,6 +92,17 @@ impl PeeringService for OperatorApi {
         Ok(Response::new(v1::UnfreezePeerResponse { unfrozen }))
     }
 
+    async fn rebaseline_peer(
+        &self,
+        request: Request<v1::RebaselinePeerRequest>,
+    ) -> Result<Response<v1::RebaselinePeerResponse>, Status> {
+        let (call, message) = self.admit("RebaselinePeer", request).await?;
+        let reason = convert::reason(&message.reason)?;
+        let (node, v1::RebaselinePeerRequest { card, verification_code, .. }) = (self.node.clone(), message);
+        let rebased = async move { node.rebaseline_peer(&call, &card, &verification_code, &reason).await };
+        Ok(Response::new(v1::RebaselinePeerResponse { effective: finish(rebased).await? }))
+    }
+
     async fn export_proof(
         &self,
         request: Request<v1::ExportProofRequest>,
