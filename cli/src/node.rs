@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use eads_proto::v1::audit_service_client::AuditServiceClient;
 use eads_proto::v1::challenge_service_client::ChallengeServiceClient;
+use eads_proto::v1::court_service_client::CourtServiceClient;
 use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
@@ -13,6 +14,7 @@ use eads_proto::v1::officer_service_client::OfficerServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
 use eads_proto::v1::record_service_client::RecordServiceClient;
 use eads_proto::v1::search_service_client::SearchServiceClient;
+use eads_proto::v1::subject_service_client::SubjectServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -114,6 +116,16 @@ impl Node {
     /// Officers and their certificates.
     pub(crate) fn officers(&self) -> OfficerServiceClient<Channel> {
         OfficerServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// Proofs about one notice, evidence holds.
+    pub(crate) fn court(&self) -> CourtServiceClient<Channel> {
+        CourtServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// Access requests, marks of namesakes.
+    pub(crate) fn subjects(&self) -> SubjectServiceClient<Channel> {
+        SubjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// The audit log.

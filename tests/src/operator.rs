@@ -10,6 +10,7 @@ use eads_domain::slot::{SLOTS, SlotNumber};
 use eads_proto::v1;
 use eads_proto::v1::audit_service_client::AuditServiceClient;
 use eads_proto::v1::challenge_service_client::ChallengeServiceClient;
+use eads_proto::v1::court_service_client::CourtServiceClient;
 use eads_proto::v1::desk_service_client::DeskServiceClient;
 use eads_proto::v1::life_service_client::LifeServiceClient;
 use eads_proto::v1::node_service_client::NodeServiceClient;
@@ -18,6 +19,7 @@ use eads_proto::v1::officer_service_client::OfficerServiceClient;
 use eads_proto::v1::peering_service_client::PeeringServiceClient;
 use eads_proto::v1::record_service_client::RecordServiceClient;
 use eads_proto::v1::search_service_client::SearchServiceClient;
+use eads_proto::v1::subject_service_client::SubjectServiceClient;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::DecodePrivateKey as _;
 use tonic::Status;
@@ -123,6 +125,16 @@ impl Operator {
         let path = path.parse().expect("a path");
         let codec = tonic_prost::ProstCodec::<(), ()>::default();
         client.server_streaming(tonic::Request::new(()), path, codec).await.map(drop)
+    }
+
+    /// Proofs about one notice, evidence holds.
+    pub fn court(&self) -> CourtServiceClient<Channel> {
+        CourtServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// Access requests, marks of namesakes.
+    pub fn subjects(&self) -> SubjectServiceClient<Channel> {
+        SubjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// The audit log.

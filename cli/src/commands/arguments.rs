@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use eads_domain::clock::Timestamp;
 use eads_domain::id::MemberId;
 use eads_domain::operator::Purpose;
 use eads_domain::query::IdentifierType;
@@ -16,6 +17,35 @@ pub(super) fn purpose() -> impl TypedValueParser<Value = Purpose> {
 pub(super) fn identifier_type() -> impl TypedValueParser<Value = IdentifierType> {
     PossibleValuesParser::new(IdentifierType::ALL.map(IdentifierType::as_str))
         .try_map(|code| IdentifierType::from_str(&code))
+}
+
+/// A day in UTC, `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Day(Timestamp);
+
+/// A text that is no day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give a day as YYYY-MM-DD")]
+pub(super) struct InvalidDay;
+
+impl Day {
+    /// Its first second, Unix.
+    pub(super) const fn first(self) -> i64 {
+        self.0.as_unix()
+    }
+
+    /// Its last second, Unix.
+    pub(super) const fn last(self) -> i64 {
+        self.0.plus_seconds(86_399).as_unix()
+    }
+}
+
+impl FromStr for Day {
+    type Err = InvalidDay;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDay> {
+        Timestamp::start_of_day(text).map(Self).ok_or(InvalidDay)
+    }
 }
 
 /// To whom a notice is addressed.
@@ -50,6 +80,15 @@ impl FromStr for Audience {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_has_a_first_and_a_last_second() {
+        let day: Day = "2026-11-24".parse().expect("a day");
+        assert_eq!((day.first(), day.last()), (1_795_478_400, 1_795_564_799));
+        for wrong in ["", "2026-11", "2026-02-30", "24.11.2026", "2026-11-24T00:00"] {
+            assert_eq!(wrong.parse::<Day>(), Err(InvalidDay), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_audience_is_all_or_members() {

@@ -14,6 +14,9 @@ fn one(caution: &str, owner: &str) -> String {
             format!("EMERGENCY: not yet approved by a second officer; ask {owner} before acting")
         }
         "contested" => "CONTESTED: somebody has challenged this notice".to_owned(),
+        "not-this-person" => {
+            "NOT THIS PERSON: whoever was asked for is marked as somebody else than is meant here".to_owned()
+        }
         other => other.to_uppercase(),
     }
 }

@@ -6,6 +6,8 @@ mod audit;
 mod caution;
 mod challenge;
 mod desk;
+mod hold;
+mod not_this_person;
 mod notice;
 mod officer;
 mod peer;
@@ -15,6 +17,7 @@ mod register;
 mod search;
 mod shell;
 mod status;
+mod subject_request;
 mod sync;
 
 use clap::Subcommand;
@@ -58,9 +61,18 @@ pub(crate) enum Command {
     /// The registers, own and held.
     #[command(subcommand)]
     Register(register::Options),
-    /// Proofs that a member's register has forked.
+    /// Proofs that a third party verifies: of a forked register, and of everything about one notice.
     #[command(subcommand)]
     Proof(proof::Options),
+    /// Evidence holds: what is to be destroyed is kept under an order.
+    #[command(subcommand)]
+    Hold(hold::Options),
+    /// Access requests of persons: what is held about them, who looked them up, what they were answered.
+    #[command(subcommand)]
+    SubjectRequest(subject_request::Options),
+    /// Marks of persons who are taken for somebody else, made with their consent.
+    #[command(subcommand)]
+    NotThisPerson(not_this_person::Options),
     /// Batches as files, for members that no line connects.
     #[command(subcommand)]
     Sync(sync::Options),
@@ -89,6 +101,9 @@ impl Command {
             Self::Audit(options) => options.run(context).await,
             Self::Register(options) => options.run(context).await,
             Self::Proof(options) => options.run(context).await,
+            Self::Hold(options) => options.run(context).await,
+            Self::SubjectRequest(options) => options.run(context).await,
+            Self::NotThisPerson(options) => options.run(context).await,
             Self::Sync(options) => options.run(context).await,
             #[cfg(feature = "demo")]
             Self::Demo(options) => options.run(context).await,

@@ -134,6 +134,7 @@ fn a_withdrawn_notice_s_status_names_who_has_not_purged_it() {
         version: 2,
         action: "issue".to_owned(),
         state: state.to_owned(),
+        purge_owed_since: if state == "purged" { 0 } else { 1_795_492_085 },
         ..Default::default()
     };
     let notice = proto::NoticeSummary {

@@ -24,6 +24,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The first second, in UTC, of a day written `YYYY-MM-DD`; none for anything else.
+    pub fn start_of_day(day: &str) -> Option<Self> {
+        let date: jiff::civil::Date = Some(day).filter(|day| day.len() == 10)?.parse().ok()?;
+        Some(Self(jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_second()))
+    }
+
     /// This moment plus `seconds` (may be negative), saturating.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {

@@ -10,6 +10,7 @@ pub mod card;
 pub mod challenge;
 pub mod clock;
 pub mod code;
+pub mod court_pack;
 pub mod disclosure;
 pub mod encode;
 pub mod entropy;

@@ -15,5 +15,5 @@ mod score;
 
 pub use entry::{Entry, EntryId, MAX_NAMES};
 pub use index::{Index, Limits, Matches, SearchError};
-pub use normalise::{MAX_WORD_CHARS, MAX_WORDS};
+pub use normalise::{MAX_WORD_CHARS, MAX_WORDS, same_name};
 pub use score::{MIN_SCORE, Match, Reason, ReasonCode};

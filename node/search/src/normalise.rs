@@ -44,6 +44,21 @@ pub(crate) fn readings(name: &str) -> Vec<Reading> {
     readings
 }
 
+/// Whether two names are the same to a search: the same words in any order, as written or romanised.
+pub fn same_name(one: &str, other: &str) -> bool {
+    let sorted = |name: &str| -> Vec<Vec<String>> {
+        let readings = readings(name).into_iter().filter(|reading| !reading.cut);
+        readings
+            .map(|mut reading| {
+                reading.words.sort_unstable();
+                reading.words
+            })
+            .collect()
+    };
+    let others = sorted(other);
+    sorted(one).iter().any(|words| others.contains(words))
+}
+
 fn split(name: &str) -> (Vec<String>, bool) {
     let mut words = Vec::new();
     let mut word = Word::default();
@@ -163,6 +178,14 @@ mod tests {
         assert_eq!(words("Nguye\u{0302}\u{0303}n Van Duc"), ["nguyen", "van", "duc"]);
         assert_eq!(words("Søren Łukasz Weiß"), ["soren", "lukasz", "weiss"]);
         assert_eq!(words("ＡＭＡＮ"), ["aman"]);
+    }
+
+    #[test]
+    fn a_name_is_the_same_in_any_order_and_marks_and_not_with_a_word_more() {
+        assert!(same_name("NGUYỄN Văn Đức", "van duc nguyen"));
+        assert!(same_name("王小明", "wang xiao ming"));
+        assert!(!same_name("Aman Rasa", "Aman Rasa Putra"));
+        assert!(!same_name("***", "***"), "nothing is the same as nothing");
     }
 
     #[test]

@@ -21,6 +21,12 @@ impl Alarms {
         }
     }
 
+    /// Whether the alarm stands with these words.
+    pub(crate) fn says(&self, code: &str, words: &str) -> bool {
+        let alarms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.get(code).is_some_and(|(_, text)| text == words)
+    }
+
     /// Takes an alarm back.
     pub fn clear(&self, code: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(code);

@@ -105,6 +105,14 @@ pub const REBASELINE: Area = Area::new(96, 1, "rebaseline");
 pub const FORMER_REGISTER: Area = Area::new(97, 1, "former-register");
 /// Peers of whose old register there still is something to be destroyed: member.
 pub const FORGETTING: Area = Area::new(98, 1, "forgetting");
+/// Evidence holds, sealed: hold.
+pub const HOLD: Area = Area::new(105, 1, "hold");
+/// A first administrator's word that a purge receipt will not come: notice ‖ member.
+pub const WRITE_OFF: Area = Area::new(106, 1, "write-off");
+/// Access requests of persons, sealed: request.
+pub const SUBJECT_REQUEST: Area = Area::new(107, 1, "subject-request");
+/// Marks of persons who are taken for others, sealed: mark.
+pub const NOT_THIS_PERSON: Area = Area::new(108, 1, "not-this-person");
 
 /// Keys in [`META`].
 pub mod meta {

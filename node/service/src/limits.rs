@@ -53,6 +53,12 @@ pub struct Limits {
     pub loose_blob_seconds: i64,
     /// First and longest pause after a photograph that a peer served wrongly, seconds; doubled in between.
     pub blob_retry_seconds: (i64, i64),
+    /// How long a purge receipt may be owed before an alarm says so, seconds.
+    pub purge_owed_seconds: i64,
+    /// Between two looks for purge receipts that are owed, seconds.
+    pub purge_owed_look_seconds: i64,
+    /// How long before its deadline an access request that is not answered raises an alarm, seconds.
+    pub subject_request_warning_seconds: i64,
     /// How long questions stay readable in the audit log, days.
     pub audit_query_days: u32,
     /// How long an officer's certificate is valid where nothing else is asked for, days.
@@ -87,6 +93,9 @@ impl Default for Limits {
             emergency_seconds: 24 * 3600,
             loose_blob_seconds: 86_400,
             blob_retry_seconds: (60, 6 * 3600),
+            purge_owed_seconds: 86_400,
+            purge_owed_look_seconds: 600,
+            subject_request_warning_seconds: 7 * 86_400,
             audit_query_days: 365,
             officer_days: 90,
             officer_days_most: 366,

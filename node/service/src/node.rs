@@ -113,6 +113,8 @@ pub struct Node {
     pub(crate) caught_up: crate::sync::CaughtUp,
     /// When the own certificates end, by name.
     pub(crate) certificate_ends: Mutex<Vec<(String, Timestamp)>>,
+    pub(crate) court: crate::court::Court,
+    pub(crate) subjects: crate::subjects::Subjects,
 }
 
 impl Node {
@@ -162,12 +164,16 @@ impl Node {
             importing: crate::records::Importing::default(),
             caught_up: crate::sync::CaughtUp::default(),
             certificate_ends: Mutex::default(),
+            court: crate::court::Court::default(),
+            subjects: crate::subjects::Subjects::default(),
         };
         node.finish_forgetting().await?;
         node.sweep_blobs().await?;
         node.fill_indexes().await?;
         node.fill_marks().await?;
         node.recall_restored_officers().await?;
+        node.load_holds().await?;
+        node.load_subjects().await?;
         node.begin_start().await?;
         Ok(Arc::new(node))
     }

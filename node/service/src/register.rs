@@ -369,6 +369,7 @@ impl Node {
                 sent_at: now,
                 receipt: None,
                 undelivered: false,
+                written_off: None,
             };
             rows::put(batch, area::HOLDING, &area::index_member(index, peer), &holding)?;
         }

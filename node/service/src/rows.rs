@@ -251,18 +251,23 @@ pub struct Holding {
     /// The content was gone before the peer could take it: it never held any, and owes no receipt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undelivered: bool,
+    /// When two administrators gave up waiting for its purge receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_off: Option<Timestamp>,
 }
 
 impl Holding {
     /// Whether the peer still owes a receipt.
     pub const fn awaits_receipt(&self) -> bool {
-        self.receipt.is_none() && !self.undelivered
+        self.receipt.is_none() && !self.undelivered && self.written_off.is_none()
     }
 
-    /// Whether the peer is known to hold nothing of the content: purged, refused, or never delivered.
+    /// Whether nothing is waited for any more: purged, refused, never delivered, or written off.
     pub fn is_settled(&self) -> bool {
         let answered = self.receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
-        self.undelivered || matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected))
+        self.undelivered
+            || self.written_off.is_some()
+            || matches!(answered, Some(ReceiptStatus::Purged | ReceiptStatus::Rejected))
     }
 }
 

@@ -151,6 +151,12 @@ struct HolderView {
     backups_until: Option<String>,
     #[serde(skip)]
     backups_until_unix: i64,
+    /// Since when the peer owes the purge receipt.
+    purge_owed_since: Option<String>,
+    #[serde(skip)]
+    owed_unix: i64,
+    /// When two administrators wrote the receipt off.
+    written_off_at: Option<String>,
 }
 
 impl ListOptions {
@@ -297,26 +303,29 @@ impl StatusPage {
         }
         page.grid(&grid);
         page.gap();
-        self.show_owed(page, now);
+        self.show_owed(page);
     }
 
-    /// After a withdrawal: who has not said yet that it has purged.
-    fn show_owed(&self, page: &mut Page, now: Timestamp) {
-        if !matches!(self.notice.state.as_str(), "withdrawn" | "expired") {
-            return;
+    /// Who owes a purge receipt, and since when; whose receipt is waited for no more.
+    fn show_owed(&self, page: &mut Page) {
+        let mut owing = false;
+        for holder in self.holders.iter().filter(|holder| holder.owed_unix != 0) {
+            owing = true;
+            let kept =
+                if holder.reason.as_deref() == Some("evidence-hold") { " (kept there under an order)" } else { "" };
+            let since = moment(holder.owed_unix);
+            page.toned(
+                &format!("{} owes the purge of version {} since {since}{kept}", holder.member, holder.version),
+                Tone::Bad,
+            );
         }
-        // Suspensions and withdrawals carry nothing about the subject: only contents are purged.
-        let owes = |holder: &&HolderView| {
-            matches!(holder.action.as_str(), "issue" | "amend")
-                && !matches!(holder.state.as_str(), "purged" | "rejected" | "undelivered")
-        };
-        let owing: Vec<&HolderView> = self.holders.iter().filter(owes).collect();
-        if owing.is_empty() {
-            page.toned("Every holder has receipted that it has purged its copy.", Tone::Good);
+        for holder in self.holders.iter().filter(|holder| holder.written_off_at.is_some()) {
+            let at = holder.written_off_at.as_deref().unwrap_or_default();
+            let (action, member) = (&holder.action, &holder.member);
+            page.toned(&format!("{member}'s receipt for the {action} was written off at {at}"), Tone::Caution);
         }
-        for holder in owing {
-            let text = format!("{} has not purged it yet, since {}", holder.member, dated(now, holder.since_unix));
-            page.toned(&text, Tone::Bad);
+        if !owing && matches!(self.notice.state.as_str(), "withdrawn" | "expired") {
+            page.toned("Nobody owes a purge receipt any more.", Tone::Good);
         }
     }
 }
@@ -344,6 +353,9 @@ impl From<proto::HolderStatus> for HolderView {
             reason: (holder.reason != 0).then(|| reason_code(holder.reason)),
             backups_until: json_time(holder.backups_until),
             backups_until_unix: holder.backups_until,
+            purge_owed_since: json_time(holder.purge_owed_since),
+            owed_unix: holder.purge_owed_since,
+            written_off_at: json_time(holder.written_off_at),
         }
     }
 }

@@ -15,6 +15,7 @@ mod selection;
 mod state;
 mod template;
 mod view;
+mod write_off;
 
 pub(super) use list::NoticePage;
 pub(super) use view::{NoticeView, state_tone};
@@ -66,6 +67,8 @@ pub(crate) enum Options {
     Show(list::ShowOptions),
     /// Shows per peer who holds a notice, and who has not purged it yet and since when.
     Status(list::StatusOptions),
+    /// Gives up waiting for a peer's purge receipt; two administrators, on record.
+    WriteOff(write_off::Options),
     /// Turns a published list into one batch of drafts.
     Import(import::Options),
 }
@@ -92,6 +95,7 @@ impl Options {
             Self::List(options) => options.run(context).await,
             Self::Show(options) => options.run(context).await,
             Self::Status(options) => options.run(context).await,
+            Self::WriteOff(options) => options.run(context).await,
             Self::Import(options) => options.run(context).await,
         }
     }

@@ -255,7 +255,7 @@ impl Disclosure {
     }
 
     /// The 48 commitments, those of opened slots computed anew.
-    fn all_commitments(&self, notice: &NoticeId) -> Result<[Hash; SLOTS], DisclosureError> {
+    pub(crate) fn all_commitments(&self, notice: &NoticeId) -> Result<[Hash; SLOTS], DisclosureError> {
         // Counted first, so that a hostile list costs nothing.
         if self.openings.len().saturating_add(self.commitments.len()) > SLOTS {
             return Err(DisclosureError::TooManySlots);

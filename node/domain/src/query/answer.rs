@@ -207,12 +207,20 @@ pub enum Caution {
     EmergencyUnapproved,
     /// Somebody has challenged the notice, and the challenge is not closed.
     Contested,
+    /// The person asked for is marked, with consent, as not the one that is meant.
+    NotThisPerson,
 }
 
 impl Caution {
     /// Every caution, the gravest first.
-    pub const ALL: [Self; 5] =
-        [Self::RegisterForked, Self::ConfirmWithOwner, Self::ScreenFirst, Self::EmergencyUnapproved, Self::Contested];
+    pub const ALL: [Self; 6] = [
+        Self::RegisterForked,
+        Self::ConfirmWithOwner,
+        Self::ScreenFirst,
+        Self::EmergencyUnapproved,
+        Self::Contested,
+        Self::NotThisPerson,
+    ];
 
     /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -222,6 +230,7 @@ impl Caution {
             Self::ScreenFirst => "screen-first",
             Self::EmergencyUnapproved => "emergency-unapproved",
             Self::Contested => "contested",
+            Self::NotThisPerson => "not-this-person",
         }
     }
 }

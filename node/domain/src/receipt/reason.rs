@@ -69,6 +69,8 @@ reasons! {
     CHECK_FAILED = 109, "check-failed";
     /// Signed by a key that was stolen by then, as its origin says itself.
     KEY_STOLEN = 110, "key-stolen";
+    /// Kept under an order although it is to be destroyed: no longer in use, and purged when the order ends.
+    EVIDENCE_HOLD = 120, "evidence-hold";
     /// Purged because it was withdrawn.
     WITHDRAWN = 200, "withdrawn";
     /// Purged because it was retracted from this receiver.

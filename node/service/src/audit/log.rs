@@ -15,7 +15,7 @@ use super::{Entry, EntryKind, Shown};
 use crate::error::ServiceError;
 
 /// The label that separates this journal's chain from any other.
-const LABEL: &str = "eads/v1/audit";
+pub(super) const LABEL: &str = "eads/v1/audit";
 
 /// An intent that is durable and waits for its outcome.
 #[derive(Debug)]
@@ -199,6 +199,21 @@ impl AuditLog {
             chain,
         });
         Ok(listed.collect())
+    }
+
+    /// Tells of every entry that holds a question, in order, with its words as far as they can be read. Blocking.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) fn questions(&self, mut told: impl FnMut(Listed)) -> Result<(), ServiceError> {
+        for record in self.records()? {
+            let (sequence, entry, chain) = record?;
+            if let Some(sealed) = &entry.sealed_query {
+                let query_text = self.day_keys.open(sealed);
+                told(Listed { sequence, entry, query_text, unfinished: false, chain });
+            }
+        }
+        Ok(())
     }
 
     /// Walks the whole log: checksums, chain, sequence, and that every entry can be read.

@@ -4,11 +4,13 @@
 //! without an outcome reads "may have been shown". The log is a hash-chained journal of its own; if it cannot
 //! be written, nothing is answered.
 
+mod concerning;
 mod day_keys;
 mod entry;
 mod log;
 mod raw;
 mod upkeep;
 
+pub(crate) use concerning::Concerning;
 pub use entry::{Actor, Entry, EntryKind, Shown};
 pub use log::{AuditLog, AuditVerification, Intent, Listed};

@@ -18,19 +18,24 @@ use crate::register::Publication;
 const DAY_SECONDS: i64 = 86_400;
 
 impl AuditLog {
-    /// Destroys the keys of questions asked before `before`; the chain verifies without them. Returns how many
+    /// Destroys the keys of questions asked before `before` and not within one of the spans `held`; the chain verifies without them. Returns how many
     /// keys.
     ///
     /// # Errors
     /// When the log cannot be read or a key not destroyed.
-    pub fn forget_queries(&self, keys: &KeyTree, before: Timestamp) -> Result<usize, ServiceError> {
+    pub fn forget_queries(
+        &self,
+        keys: &KeyTree,
+        before: Timestamp,
+        held: &[(Timestamp, Timestamp)],
+    ) -> Result<usize, ServiceError> {
         let mut old: BTreeSet<KeySlot> = BTreeSet::new();
         let mut young: BTreeSet<KeySlot> = BTreeSet::new();
         for record in self.records()? {
             let entry = record?.1;
             let sealed = entry.sealed_query.as_deref().and_then(|sealed| hex::decode(sealed).ok());
             let Some(slot) = sealed.and_then(|sealed| KeyTree::slot_of(&sealed).ok()) else { continue };
-            if entry.at < before {
+            if entry.at < before && !held.iter().any(|(from, to)| (*from..=*to).contains(&entry.at)) {
                 old.insert(slot)
             } else {
                 young.insert(slot)
@@ -84,8 +89,8 @@ impl Node {
     /// As [`AuditLog::forget_queries`].
     pub async fn forget_queries(&self) -> Result<usize, ServiceError> {
         let before = self.clock.now().plus_seconds(-i64::from(self.limits.audit_query_days) * DAY_SECONDS);
-        let (audit, keys) = (self.audit.clone(), self.keys.clone());
-        tokio::task::spawn_blocking(move || audit.forget_queries(&keys, before)).await.map_err(|error| {
+        let (audit, keys, held) = (self.audit.clone(), self.keys.clone(), self.court.audit_spans());
+        tokio::task::spawn_blocking(move || audit.forget_queries(&keys, before, &held)).await.map_err(|error| {
             ServiceError::internal("RETENTION_STOPPED", "the retention of questions was interrupted").caused_by(error)
         })?
     }

@@ -71,6 +71,10 @@ const AREAS: &[(Area, Keep)] = &[
     (area::REBASELINE, Keep::Rows),
     (area::FORMER_REGISTER, Keep::Rows),
     (area::FORGETTING, Keep::Rows),
+    (area::HOLD, Keep::Values),
+    (area::WRITE_OFF, Keep::Rows),
+    (area::SUBJECT_REQUEST, Keep::Values),
+    (area::NOT_THIS_PERSON, Keep::Values),
 ];
 
 /// The areas that go into a backup.

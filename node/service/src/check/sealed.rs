@@ -44,6 +44,9 @@ impl Walk<'_> {
             (area::OFFICER, "officers"),
             (area::OFFICER_PENDING, "officers awaiting a second administrator"),
             (area::CHALLENGE, "challenges"),
+            (area::HOLD, "evidence holds"),
+            (area::SUBJECT_REQUEST, "subject requests"),
+            (area::NOT_THIS_PERSON, "marks of namesakes"),
         ];
         for (area, what) in areas {
             let mut pages = Pages::of(self.store(), area);

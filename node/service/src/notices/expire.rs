@@ -21,6 +21,9 @@ impl Node {
         let now = self.clock.now().as_unix();
         let mut ended = self.expire_loose_blobs().await?;
         self.expire_decisions().await?;
+        self.end_holds().await?;
+        self.end_marks().await?;
+        self.watch_deadlines().await?;
         loop {
             let due = self.store.scan(Scan::new(area::EXPIRY, PAGE)).await?;
             let full = due.len() == PAGE;

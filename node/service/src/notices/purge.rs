@@ -53,6 +53,7 @@ impl Node {
     }
 
     async fn purge_jobs(&self, jobs: Vec<(Vec<u8>, PurgeJob)>) -> Result<usize, ServiceError> {
+        let jobs = self.without_held(jobs).await?;
         let mut slots: Vec<KeySlot> = Vec::new();
         // What of each notice is destroyed now. More may come to be due meanwhile: that waits for the next time.
         let mut ending = BTreeMap::new();
@@ -169,7 +170,7 @@ impl Node {
 
     /// What of an own notice that has ended is to be destroyed now: its contents at once; the statements that
     /// changed its state only when everyone who owed a purge receipt has given it.
-    async fn ended_versions(&self, notice: NoticeId) -> Result<Vec<(u64, OwnVersion)>, ServiceError> {
+    pub(crate) async fn ended_versions(&self, notice: NoticeId) -> Result<Vec<(u64, OwnVersion)>, ServiceError> {
         let head = self.own_notice(notice).await?;
         let Some(head) = head.filter(|head| matches!(head.life, Life::Withdrawn | Life::Expired)) else {
             return Ok(Vec::new());

@@ -6,11 +6,10 @@ use eads_domain::receipt::ReceiptStatus;
 use eads_domain::statement::Action;
 
 use super::NoticeView;
-use crate::area;
 use crate::context::Call;
+use crate::court::owed_since;
 use crate::error::ServiceError;
 use crate::node::Node;
-use crate::rows::{self, Holding};
 
 /// What one peer holds of one statement.
 #[derive(Clone, Debug)]
@@ -31,6 +30,10 @@ pub struct HolderView {
     pub reason: u16,
     /// Until when the peer's backups could still hold it.
     pub backups_until: Option<Timestamp>,
+    /// Since when the peer owes the purge receipt.
+    pub purge_owed_since: Option<Timestamp>,
+    /// When two administrators wrote the receipt off.
+    pub written_off: Option<Timestamp>,
 }
 
 /// A notice with its holders.
@@ -59,17 +62,16 @@ impl Node {
     async fn holders(&self, reference: &str) -> Result<NoticeHolders, ServiceError> {
         let (notice, head) = self.own_by_reference(reference).await?;
         let mut holders = Vec::new();
-        for (index, version) in self.own_versions(notice).await? {
-            for member in &head.ever_sent {
-                let key = area::index_member(index, *member);
-                let Some(holding) = rows::get::<Holding>(&*self.store, area::HOLDING, &key).await? else { continue };
+        for member in &head.ever_sent {
+            let holdings = self.holdings_of(notice, *member).await?;
+            for (at, (index, holding)) in holdings.iter().enumerate() {
                 let receipt = holding.receipt;
                 let status = receipt.and_then(|receipt| ReceiptStatus::from_byte(receipt.status));
                 holders.push(HolderView {
                     member: *member,
-                    index,
-                    version: version.version,
-                    action: version.action,
+                    index: *index,
+                    version: holding.version,
+                    action: holding.action,
                     state: match status {
                         Some(status) => status.as_str(),
                         None if holding.undelivered => "undelivered",
@@ -78,9 +80,12 @@ impl Node {
                     since: receipt.map_or(holding.sent_at, |receipt| receipt.at),
                     reason: receipt.map_or(0, |receipt| receipt.reason),
                     backups_until: receipt.map(|r| r.backups_until).filter(|at| at.as_unix() != 0),
+                    purge_owed_since: owed_since(&head, &holdings, at),
+                    written_off: holding.written_off,
                 });
             }
         }
+        holders.sort_by_key(|holder| (holder.index, holder.member));
         let (view, _) = self.own_view(notice, &head).await?;
         Ok(NoticeHolders { view, holders })
     }

@@ -281,7 +281,11 @@ impl Node {
         notice: NoticeId,
         head: &OwnNotice,
     ) -> Result<(NoticeView, Option<ShownFields>), ServiceError> {
-        let content = self.own_content(head).await?;
+        // What has ended and is still there, under an order or for a moment, is nobody's reading matter.
+        let content = match head.life {
+            Life::Issued | Life::Suspended => self.own_content(head).await?,
+            Life::Withdrawn | Life::Expired => None,
+        };
         let state = match head.life {
             Life::Withdrawn => NoticeState::Withdrawn,
             Life::Expired => NoticeState::Of(HitState::Expired),

@@ -100,6 +100,11 @@ impl Peer {
         self.state == PeerState::Accepted
     }
 
+    /// The text of its agreement; empty until accepted.
+    pub(crate) fn agreement_text(&self) -> &str {
+        &self.agreement_text
+    }
+
     /// Whether its register is followed: also a frozen peer's, for withdrawals.
     pub fn is_followed(&self) -> bool {
         self.state != PeerState::Candidate

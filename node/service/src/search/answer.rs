@@ -126,7 +126,7 @@ impl Node {
 }
 
 /// A question in words, for the sealed part of the audit.
-pub(super) fn describe(query: &Query) -> String {
+pub(crate) fn describe(query: &Query) -> String {
     match &query.key {
         QueryKey::Name(name) => format!(
             "{} name={:?} birth-date={} nationality={} sex={}",

@@ -207,7 +207,9 @@ impl Asking {
         });
         let mut answer = self.blank(member, started.elapsed());
         let shown = match outcome.and_then(|answer| self.check(member, answer)) {
-            Ok(Answer { hits, truncated, checkpoint, .. }) => {
+            Ok(Answer { mut hits, truncated, checkpoint, .. }) => {
+                self.node.mark_hits(&self.query, &mut hits);
+                hits.sort_by_key(|hit| std::cmp::Reverse(hit.score));
                 answer.outcome = if hits.is_empty() { Outcome::NoHit } else { Outcome::Hit };
                 let shown = hits.iter().filter_map(|hit| self.shown(hit)).collect();
                 answer.hits = hits;

@@ -22,10 +22,10 @@ use crate::rows::{self, HeldNotice};
 
 /// Hits with what the audit log keeps of them.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub hits: Vec<Hit>,
-    pub shown: Vec<Shown>,
-    pub truncated: bool,
+pub(crate) struct Found {
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) truncated: bool,
 }
 
 impl Found {
@@ -57,10 +57,18 @@ impl Found {
 impl Node {
     /// What an officer of this member may see: own notices, held ones, own records, with all their fields. The desk
     /// also sees held ones that wait for it.
+    /// A hit on somebody who is known not to be the one asked for comes last.
     pub(super) async fn find_for_officer(&self, query: &Query, desk: bool) -> Result<Found, ServiceError> {
-        let mut found = self.find_own(query, None).await?;
+        let mut found = self.find_everything(query, desk, self.limits.hits).await?;
+        self.mark_hits(query, &mut found.hits);
+        Ok(found.best(self.limits.hits))
+    }
+
+    /// At most `most` hits of each index, without regard to marks.
+    pub(crate) async fn find_everything(&self, query: &Query, desk: bool, most: usize) -> Result<Found, ServiceError> {
+        let mut found = self.find_among_own(query, None, most).await?;
         for (origin, index) in self.indexes.held(query.exercise, desk) {
-            let matches = self.look_up(&index, query)?;
+            let matches = self.look_up(&index, query, most)?;
             found.truncated |= matches.truncated;
             for matched in matches.matches {
                 let notice = NoticeId::from_bytes(*matched.id.as_bytes());
@@ -69,7 +77,7 @@ impl Node {
                 }
             }
         }
-        Ok(found.best(self.limits.hits))
+        Ok(found)
     }
 
     /// What this member holds of its own: its notices in force and its records. A peer that asks finds only the
@@ -79,8 +87,17 @@ impl Node {
         query: &Query,
         asker: Option<(MemberId, &Agreement)>,
     ) -> Result<Found, ServiceError> {
+        Ok(self.find_among_own(query, asker, self.limits.hits).await?.best(self.limits.hits))
+    }
+
+    async fn find_among_own(
+        &self,
+        query: &Query,
+        asker: Option<(MemberId, &Agreement)>,
+        most: usize,
+    ) -> Result<Found, ServiceError> {
         let mut found = Found::default();
-        let matches = self.look_up(self.indexes.own(query.exercise), query)?;
+        let matches = self.look_up(self.indexes.own(query.exercise), query, most)?;
         found.truncated |= matches.truncated;
         for matched in matches.matches {
             let notice = NoticeId::from_bytes(*matched.id.as_bytes());
@@ -106,7 +123,7 @@ impl Node {
         }
         // Real records never meet an exercise, and a query for kinds of notices asks for no records.
         if !query.exercise && query.kinds.is_empty() {
-            let matches = self.look_up(&self.indexes.records, query)?;
+            let matches = self.look_up(&self.indexes.records, query, most)?;
             found.truncated |= matches.truncated;
             for matched in matches.matches {
                 if let Some((subject, whole)) = self.record_hit(&matched).await? {
@@ -114,11 +131,11 @@ impl Node {
                 }
             }
         }
-        Ok(found.best(self.limits.hits))
+        Ok(found)
     }
 
-    fn look_up(&self, index: &Index, query: &Query) -> Result<Matches, ServiceError> {
-        let limits = Limits { matches: self.limits.hits, work: self.limits.search_budget };
+    fn look_up(&self, index: &Index, query: &Query, most: usize) -> Result<Matches, ServiceError> {
+        let limits = Limits { matches: most, work: self.limits.search_budget };
         let is_records = std::ptr::eq(index, &self.indexes.records);
         let accepts = |subject: SubjectType, tag: u32| {
             let about = match &query.key {

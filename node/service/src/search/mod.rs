@@ -7,6 +7,8 @@ mod local;
 mod rate;
 
 pub(crate) use answer::Outcomes;
+#[cfg(test)]
+pub(crate) use answer::describe;
 pub use federate::{FederatedSearch, Outcome, SourceAnswer};
 pub(crate) use index::{Indexes, Searchable, sides_of};
 pub(crate) use local::fields;

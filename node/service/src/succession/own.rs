@@ -151,6 +151,11 @@ impl Node {
         Ok(known.first().is_some_and(|known| known.card.digest() == card.digest()))
     }
 
+    /// Every own card that is remembered, the oldest first.
+    pub(crate) async fn own_cards(&self) -> Result<Vec<SignedCard>, ServiceError> {
+        Ok(cards_from(&self.vault, 0, MOST).await?.into_iter().map(|own| own.card).collect())
+    }
+
     pub(crate) fn own_card_sequence(&self) -> u64 {
         self.identity().card.card().sequence
     }

@@ -345,8 +345,10 @@ impl Node {
             Some(content) => self.vault.open_row(area::OWN_CONTENT, &area::index(row.index), content).await?,
             None => None,
         };
+        // What an order keeps here of a notice that has ended is not sent to anybody any more.
+        let kept = holding.action.describes_subject() && self.is_kept_and_over(holding.notice).await?;
         match content {
-            Some(Sealed::Plain { bytes, .. }) if !retracted => {
+            Some(Sealed::Plain { bytes, .. }) if !retracted && !kept => {
                 delivery.disclosed = Some(StoredStatement::parse(&bytes)?.disclosed(peer, slots));
             }
             _ if holding.awaits_receipt() => self.never_held(row.index, peer).await?,

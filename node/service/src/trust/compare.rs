@@ -98,7 +98,7 @@ impl Node {
         Ok((frontier.size() == size).then(|| frontier.root()))
     }
 
-    async fn held_tree(&self, origin: MemberId, size: u64) -> Result<Tree, ServiceError> {
+    pub(crate) async fn held_tree(&self, origin: MemberId, size: u64) -> Result<Tree, ServiceError> {
         let mut tree = Tree::new();
         let mut pages = Pages::of(&*self.store, area::LEAVES).prefix(origin.as_bytes());
         while let Some(page) = pages.next().await? {

@@ -142,8 +142,17 @@ impl Node {
         let holding_row = area::index_member(index, peer);
         if rows::get::<Holding>(&*self.store, area::HOLDING, &holding_row).await?.is_none() {
             let sent_at = payload.issued;
-            let holding =
-                Holding { notice, action, version, digest, slots, sent_at, receipt: None, undelivered: false };
+            let holding = Holding {
+                notice,
+                action,
+                version,
+                digest,
+                slots,
+                sent_at,
+                receipt: None,
+                undelivered: false,
+                written_off: None,
+            };
             rows::put(&mut batch, area::HOLDING, &holding_row, &holding)?;
         }
         let searchable = self.put_head(&mut batch, peer, index, &statement, &content, version).await?;

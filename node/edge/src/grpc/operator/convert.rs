@@ -10,6 +10,7 @@ use eads_domain::wire::{slot_value, slot_value_message};
 use eads_proto::v1;
 use eads_service::ServiceError;
 use eads_service::audit::{Actor, EntryKind, Listed, Shown};
+use eads_service::court::CaseId;
 use eads_service::import::Rejection;
 use eads_service::notices::{Contest, Draft, HolderView, Issued, NoticeDetail, NoticeView};
 use eads_service::peers::PeerView;
@@ -54,6 +55,11 @@ pub(super) fn text(field: &'static str, text: &str) -> Result<Option<String>, St
 /// Why something is done, which must be said.
 pub(super) fn reason(given: &str) -> Result<String, Status> {
     text("the reason", given)?.ok_or_else(|| invalid("REASON_REQUIRED", "say why, for the audit log"))
+}
+
+/// The name of a hold, an access request or a mark.
+pub(super) fn case_id(text: &str) -> Result<CaseId, Status> {
+    text.parse().map_err(|error| status(&error))
 }
 
 /// 16 bytes, or none.
@@ -227,6 +233,8 @@ pub(super) fn holder(holder: &HolderView) -> v1::HolderStatus {
         since: holder.since.as_unix(),
         reason: holder.reason.into(),
         backups_until: holder.backups_until.map_or(0, |at| at.as_unix()),
+        purge_owed_since: holder.purge_owed_since.map_or(0, |at| at.as_unix()),
+        written_off_at: holder.written_off.map_or(0, |at| at.as_unix()),
     }
 }
 

@@ -7,6 +7,7 @@
 mod audit;
 mod challenge;
 mod convert;
+mod court;
 mod desk;
 mod life;
 mod node;
@@ -16,6 +17,7 @@ mod peering;
 mod photo;
 mod record;
 mod search;
+mod subject;
 mod sync;
 mod upload;
 
@@ -25,6 +27,7 @@ use eads_domain::entropy::Entropy;
 use eads_domain::id::RequestId;
 use eads_proto::v1::audit_service_server::AuditServiceServer;
 use eads_proto::v1::challenge_service_server::ChallengeServiceServer;
+use eads_proto::v1::court_service_server::CourtServiceServer;
 use eads_proto::v1::desk_service_server::DeskServiceServer;
 use eads_proto::v1::life_service_server::LifeServiceServer;
 use eads_proto::v1::node_service_server::NodeServiceServer;
@@ -33,6 +36,7 @@ use eads_proto::v1::officer_service_server::OfficerServiceServer;
 use eads_proto::v1::peering_service_server::PeeringServiceServer;
 use eads_proto::v1::record_service_server::RecordServiceServer;
 use eads_proto::v1::search_service_server::SearchServiceServer;
+use eads_proto::v1::subject_service_server::SubjectServiceServer;
 use eads_service::{Call, Node, ServiceError};
 use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
@@ -71,6 +75,8 @@ impl OperatorApi {
         "eads.v1.DeskService",
         "eads.v1.ChallengeService",
         "eads.v1.OfficerService",
+        "eads.v1.CourtService",
+        "eads.v1.SubjectService",
     ];
 
     /// Answers for `node`; ids of requests that bring none come from `entropy`.
@@ -99,7 +105,9 @@ impl OperatorApi {
             AuditServiceServer,
             DeskServiceServer,
             ChallengeServiceServer,
-            OfficerServiceServer
+            OfficerServiceServer,
+            CourtServiceServer,
+            SubjectServiceServer
         );
     }
 
