@@ -349,34 +349,6 @@ async fn a_content_that_nobody_approved_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_mark_of_an_emergency_stands_in_for_an_approval_once_and_never_again() {
-    let mut scene = Scene::new().await;
-    let notice = NoticeId::random(&SystemEntropy);
-    let marked = red("urgent").replace("reasons = []", "reasons = [\"emergency\"]");
-    for (action, version) in [(Action::Issue, 1), (Action::Amend, 2)] {
-        let bare = scene.id.approved(&marked, notice, version).with_approvals(&[]).unwrap();
-        scene.id.content(action, bare);
-    }
-    scene.id.serve([scene.id.batch(0, 2)]);
-    until("both are receipted", || async { receipts(&scene.id).len() == 2 }).await;
-    let all = receipts(&scene.id);
-    assert_eq!(all[0].status, eads_domain::receipt::ReceiptStatus::Accepted);
-    assert_eq!(all[1].status, eads_domain::receipt::ReceiptStatus::Rejected);
-    let held = scene.my.listed("held").await;
-    assert_eq!((held.len(), held[0].version, held[0].marks.as_slice()), (1, 1, ["emergency".to_owned()].as_slice()));
-    sound(&scene.my).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_breaks_a_check_of_its_kind_is_rejected_even_if_two_officers_signed_it() {
-    let mut scene = Scene::new().await;
-    let petty = red("petty").replace("maximum-months = 72", "maximum-months = 12");
-    let committed = scene.id.approved(&petty, NoticeId::random(&SystemEntropy), 1);
-    scene.id.content(Action::Issue, committed);
-    rejected(scene, eads_domain::receipt::ReceiptReason::CHECK_FAILED.number()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_by_an_officer_of_another_member_is_rejected() {
     let mut scene = Scene::new().await;
     let foreign = scene.my.operator("approver");

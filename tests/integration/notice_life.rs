@@ -1,10 +1,15 @@
 //! The life of a notice between its two officers: held back, returned, issued in an emergency, reviewed, extended.
 
+use eads_domain::entropy::SystemEntropy;
+use eads_domain::id::NoticeId;
+use eads_domain::receipt::{Receipt, ReceiptReason, ReceiptStatus};
 use eads_domain::slot::{SlotNumber, SlotTable};
+use eads_domain::statement::Action;
 use eads_domain::subject::SubjectType;
 use eads_domain::value::Value;
 use eads_proto::v1;
 use eads_tests::content::{content, reasons, red, values};
+use eads_tests::hostile::Hostile;
 use eads_tests::house::{House, sound, status};
 use eads_tests::member::Member;
 use eads_tests::operator::{Operator, refused};
@@ -206,6 +211,11 @@ async fn what_may_be_political_is_looked_at_by_lawyers_at_both_ends() {
     assert_eq!(refused(alone(&id.operator("issuer"), &draft.draft_id).await), "LEGAL_REVIEW_REQUIRED");
     approver.approve_reviewed(&draft.draft_id, "not-predominant").await.unwrap();
     id.issue_draft(&draft.draft_id).await.unwrap();
+    // The outcome stays on record, which the draft does not.
+    let said = |entry: &v1::AuditEntry| {
+        entry.operation == "ApproveDraft" && entry.legal_basis == "legal review: not-predominant"
+    };
+    assert!(id.audit_entries().await.iter().any(said));
     // There it waits for the desk, whatever the agreement says of red notices.
     id.receipted(&draft.reference, &my, &["issue quarantined"]).await;
     assert_eq!(my.state_of(&draft.reference).await, "NOTICE_AT_DESK");
@@ -296,4 +306,42 @@ async fn where_a_located_adult_is_goes_out_only_with_consent() {
     id.publish(&draft).await.unwrap();
     until("nothing of it is held", || async { my.state_of(&reference).await == "NOTICE_WITHDRAWN" }).await;
     assert_eq!(slot, SlotNumber::new(43).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mark_of_an_emergency_stands_in_for_an_approval_once_and_not_for_long() {
+    let house = House::new();
+    let my = house.member("MY").await;
+    let mut id = Hostile::accepted_by(&my, &house, "ID").await;
+    let marked = red("urgent").replace("reasons = []", "reasons = [\"emergency\"]");
+    let petty = red("petty").replace("maximum-months = 72", "maximum-months = 12");
+    let notice = NoticeId::random(&SystemEntropy);
+    for (action, version) in [(Action::Issue, 1), (Action::Amend, 2)] {
+        let bare = id.approved(&marked, notice, version).with_approvals(&[]).unwrap();
+        id.content(action, bare);
+    }
+    // Two officers do not make up for what a kind has to say.
+    id.issue(&petty);
+    id.serve([id.batch(0, 3)]);
+    let receipts = || {
+        let posted = id.script.receipts();
+        let parts = posted.iter().flat_map(|posted| &posted.parts);
+        let mut all: Vec<_> = parts.map(|part| Receipt::parse(part).unwrap()).collect();
+        all.sort_by_key(|receipt| receipt.index);
+        all.into_iter().map(|receipt| (receipt.status, receipt.reason)).collect::<Vec<_>>()
+    };
+    until("all three are receipted", || async { receipts().len() == 3 }).await;
+    let rejected = |reason| (ReceiptStatus::Rejected, reason);
+    let expected = [
+        (ReceiptStatus::Accepted, ReceiptReason::NONE),
+        rejected(ReceiptReason::CONTENT_INVALID),
+        rejected(ReceiptReason::CHECK_FAILED),
+    ];
+    assert_eq!(receipts(), expected);
+    let held = || async { my.listed("held").await.into_iter().map(|one| (one.version, one.state)).collect::<Vec<_>>() };
+    assert_eq!(held().await, [(1, "valid".to_owned())]);
+    // An owner that does not suspend it when it should is not waited for.
+    my.clock.advance(72 * HOUR + 1);
+    assert_eq!(held().await, [(1, "suspended".to_owned())]);
+    sound(&my).await;
 }

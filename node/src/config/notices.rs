@@ -1,9 +1,8 @@
 //! `[notices]`: the life of own notices. That two officers act is not configured: it is so.
 
+use eads_domain::life::LONGEST_EMERGENCY_HOURS;
 use serde::Deserialize;
 
-/// The longest that one officer's emergency may stand alone, hours.
-const MOST_EMERGENCY_HOURS: u32 = 72;
 const SECONDS_AN_HOUR: i64 = 3600;
 
 /// The life of own notices; each key that is left out has its default.
@@ -32,8 +31,8 @@ impl TryFrom<Written> for NoticesConfig {
     type Error = String;
 
     fn try_from(Written { emergency_hours }: Written) -> Result<Self, String> {
-        if emergency_hours.is_some_and(|hours| !(1..=MOST_EMERGENCY_HOURS).contains(&hours)) {
-            return Err(format!("notices.emergency_hours must be 1 to {MOST_EMERGENCY_HOURS}"));
+        if emergency_hours.is_some_and(|hours| !(1..=LONGEST_EMERGENCY_HOURS).contains(&hours)) {
+            return Err(format!("notices.emergency_hours must be 1 to {LONGEST_EMERGENCY_HOURS}"));
         }
         Ok(Self { emergency_hours })
     }

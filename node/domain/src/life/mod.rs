@@ -13,7 +13,7 @@ mod tests;
 
 pub use draft::{DraftAct, DraftState, DraftStep, ReturnReason, UnknownReturnReason};
 pub use notice::{Life, NoticeAct};
-pub use validity::usual_validity_days;
+pub use validity::{LONGEST_EMERGENCY_HOURS, usual_validity_days};
 
 use crate::code::{Code, Coded, Fault};
 

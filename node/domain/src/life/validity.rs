@@ -2,6 +2,10 @@
 
 use crate::subject::NoticeKind;
 
+/// The longest that a notice which one officer issued in an emergency may stand alone, hours: no configuration
+/// allows more, and a receiver relies on it no longer, whatever its owner does.
+pub const LONGEST_EMERGENCY_HOURS: u32 = 72;
+
 /// Days of validity where an officer names none. The end of validity is the review date: nothing outlives it
 /// without two officers who say so again.
 pub const fn usual_validity_days(kind: NoticeKind, is_minor: bool) -> u32 {

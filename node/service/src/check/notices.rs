@@ -98,6 +98,13 @@ impl Walk<'_> {
                 if self.store().get(area::EXPIRY, &ends).await?.is_none() {
                     section.find("EXPIRY_MISSING", place);
                 }
+                let alone = head.emergency.as_ref().filter(|_| head.life == Life::Issued);
+                if let Some(emergency) = alone {
+                    let lapses = area::time_notice(emergency.until.as_unix(), notice);
+                    if self.store().get(area::EMERGENCY, &lapses).await?.is_none() {
+                        section.find("EMERGENCY_MISSING", place);
+                    }
+                }
                 if content.is_some_and(|content| content.destroyed) {
                     section.find("HEAD_DIFFERS", place);
                 }

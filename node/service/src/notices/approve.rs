@@ -6,7 +6,7 @@ use eads_domain::life::{DraftAct, DraftState};
 use eads_domain::slot::Fields as _;
 use eads_store::port::Batch;
 
-use super::{Draft, LegalReview};
+use super::{Draft, LegalReview, not_possible};
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -32,6 +32,9 @@ impl Node {
     ) -> Result<(), ServiceError> {
         let mut entry = self.entry(call, "ApproveDraft");
         entry.subject = Some(id.to_string());
+        if [NOT_PREDOMINANT, PREDOMINANT].contains(&legal_review) {
+            entry.legal_basis = Some(format!("legal review: {legal_review}"));
+        }
         let intent = self.audit.intent(entry).await?;
         let _notices = self.notices.lock().await;
         let outcome = self.approve(call, id, signature, certificate, legal_review).await;
@@ -51,7 +54,7 @@ impl Node {
         DraftAct::Approve.allow(draft.drafter == call.operator.name.as_str()).map_err(|error| {
             ServiceError::denied_by(error).with_hint("a second officer with the role approver has to")
         })?;
-        draft.state.after(DraftAct::Approve).map_err(ServiceError::from_coded)?;
+        draft.state.after(DraftAct::Approve).map_err(not_possible)?;
         draft.legal_review = reviewed(&draft, call, legal_review)?;
         if certificate != call.certificate {
             return Err(ServiceError::denied(

@@ -13,6 +13,7 @@ use eads_domain::value::Value;
 use eads_store::keys::KeySlot;
 use serde::{Deserialize, Serialize};
 
+use super::not_possible;
 use crate::area;
 use crate::context::Call;
 use crate::error::ServiceError;
@@ -159,7 +160,7 @@ impl Node {
     async fn replace_draft(&self, drafter: &str, id: DraftId, new: NewDraft) -> Result<Draft, ServiceError> {
         let old = self.draft_by_id(id).await?;
         DraftAct::Replace.allow(old.drafter == drafter).map_err(ServiceError::denied_by)?;
-        old.state.after(DraftAct::Replace).map_err(ServiceError::from_coded)?;
+        old.state.after(DraftAct::Replace).map_err(not_possible)?;
         let cited = new.reference.as_ref().map(|reference| reference.parse::<Reference>());
         let cited = cited.transpose().map_err(ServiceError::from_coded)?;
         let same = new.action == old.action
@@ -395,7 +396,7 @@ pub(super) struct Place {
 }
 
 fn check_act(act: NoticeAct, head: &OwnNotice) -> Result<(), ServiceError> {
-    head.life.after(act).map_err(ServiceError::from_coded)?;
+    head.life.after(act).map_err(not_possible)?;
     let needs_confirmation = matches!(act, NoticeAct::Extend | NoticeAct::Resume);
     if needs_confirmation && head.emergency.is_some() {
         return Err(ServiceError::conflict(

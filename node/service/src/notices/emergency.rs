@@ -14,7 +14,7 @@ use eads_store::port::{Batch, Scan};
 
 use super::draft::{Place, content_errors};
 use super::review::words;
-use super::{Draft, DraftOrigin, Issued, NewDraft};
+use super::{Draft, DraftOrigin, Issued, NewDraft, not_possible};
 use crate::area;
 use crate::audit::{Actor, Entry, EntryKind};
 use crate::context::Call;
@@ -78,7 +78,7 @@ impl Node {
         }
         let by_drafter = draft.drafter == call.operator.name.as_str();
         DraftAct::IssueInEmergency.allow(by_drafter).map_err(ServiceError::denied_by)?;
-        draft.state.after(DraftAct::IssueInEmergency).map_err(ServiceError::from_coded)?;
+        draft.state.after(DraftAct::IssueInEmergency).map_err(not_possible)?;
         if draft.content.is_for_legal_review() {
             return Err(ServiceError::denied(
                 "LEGAL_REVIEW_REQUIRED",

@@ -8,7 +8,7 @@ use eads_domain::statement::Action;
 use eads_domain::value::Value;
 
 use super::draft::Place;
-use super::{Draft, NewDraft};
+use super::{Draft, NewDraft, not_possible};
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -36,7 +36,7 @@ impl Node {
 
     async fn extend(&self, drafter: &str, reference: &str, not_after: Timestamp) -> Result<Draft, ServiceError> {
         let (notice, head) = self.own_by_reference(reference).await?;
-        head.life.after(NoticeAct::Extend).map_err(ServiceError::from_coded)?;
+        head.life.after(NoticeAct::Extend).map_err(not_possible)?;
         if not_after <= head.not_after {
             return Err(ServiceError::invalid("EXTENSION_NOT_LATER", "it is valid until then already"));
         }

@@ -9,7 +9,7 @@ use eads_domain::statement::{Action, Payload, RetractDetail};
 use eads_store::port::{Batch, Scan};
 
 use super::draft::content_errors;
-use super::{Draft, Referred};
+use super::{Draft, Referred, not_possible};
 use crate::area;
 use crate::context::Call;
 use crate::error::ServiceError;
@@ -64,7 +64,7 @@ impl Node {
         };
         match draft.state {
             DraftState::Submitted => return Err(missing()),
-            state => state.after(DraftAct::Issue).map_err(ServiceError::from_coded)?,
+            state => state.after(DraftAct::Issue).map_err(not_possible)?,
         };
         let (_, approval) = draft.approval.as_ref().ok_or_else(missing)?;
         self.verify_approval(&draft, approval)?;

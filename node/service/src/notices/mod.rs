@@ -29,7 +29,9 @@ pub use status::{HolderView, NoticeHolders};
 pub(crate) use view::split;
 pub use view::{NoticeDetail, NoticeFilter, NoticeState, NoticeView};
 
+use eads_domain::code::Coded as _;
 use eads_domain::id::{MemberId, NoticeId};
+use eads_domain::life::Refused;
 use eads_domain::reference::Reference;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,11 @@ use crate::rows::{self, OwnNotice};
 pub(crate) struct Referred {
     pub(crate) owner: MemberId,
     pub(crate) notice: NoticeId,
+}
+
+/// An act that the state of a draft or notice does not allow.
+fn not_possible(refused: Refused) -> ServiceError {
+    ServiceError::conflict(refused.code().as_str(), refused.to_string())
 }
 
 impl Node {

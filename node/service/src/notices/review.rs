@@ -6,7 +6,7 @@ use eads_domain::statement::Action;
 use eads_store::port::Batch;
 
 use super::draft::content_errors;
-use super::{Draft, Returned};
+use super::{Draft, Returned, not_possible};
 use crate::context::Call;
 use crate::error::ServiceError;
 use crate::node::Node;
@@ -33,7 +33,7 @@ impl Node {
         let mut draft = self.draft_by_id(id).await?;
         let by_drafter = draft.drafter == call.operator.name.as_str();
         DraftAct::Submit.allow(by_drafter).map_err(ServiceError::denied_by)?;
-        draft.state.after(DraftAct::Submit).map_err(ServiceError::from_coded)?;
+        draft.state.after(DraftAct::Submit).map_err(not_possible)?;
         draft.content.check_draft(draft.action).map_err(content_errors)?;
         if matches!(draft.action, Action::Issue | Action::Amend) {
             self.check_validity(self.clock.now(), draft.not_after)?;
@@ -75,7 +75,7 @@ impl Node {
         let mut draft = self.draft_by_id(id).await?;
         let by_drafter = draft.drafter == call.operator.name.as_str();
         DraftAct::Return.allow(by_drafter).map_err(ServiceError::denied_by)?;
-        draft.state.after(DraftAct::Return).map_err(ServiceError::from_coded)?;
+        draft.state.after(DraftAct::Return).map_err(not_possible)?;
         draft.state = DraftState::Returned;
         draft.approval = None;
         draft.legal_review = None;

@@ -9,6 +9,7 @@ use eads_domain::statement::{Action, Payload};
 
 use super::draft::content_errors;
 use super::issue::{first_of, owned};
+use super::not_possible;
 use crate::area;
 use crate::context::Call;
 use crate::error::ServiceError;
@@ -39,7 +40,7 @@ impl Node {
 
     async fn suspend(&self, reference: &str, reason: &str) -> Result<Appended, ServiceError> {
         let (notice, head) = self.own_by_reference(reference).await?;
-        head.life.after(NoticeAct::Suspend).map_err(ServiceError::from_coded)?;
+        head.life.after(NoticeAct::Suspend).map_err(not_possible)?;
         self.publish_suspension(notice, head, reason).await
     }
 

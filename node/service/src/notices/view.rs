@@ -3,6 +3,7 @@
 use eads_domain::approval;
 use eads_domain::clock::Timestamp;
 use eads_domain::id::{Hash, MemberId, NoticeId};
+use eads_domain::life::LONGEST_EMERGENCY_HOURS;
 use eads_domain::operator::Operator;
 use eads_domain::query::{Caution, HitState};
 use eads_domain::receipt::ReceiptStatus;
@@ -26,6 +27,8 @@ use crate::pages::Pages;
 use crate::peers::PeerState;
 use crate::rows::{self, Answered, Followed, HeldDecision, HeldNotice, Life, OwnNotice};
 use crate::stored::{ShownFields, StoredStatement};
+
+const SECONDS_AN_HOUR: i64 = 3600;
 
 /// Where a notice is, as an officer needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,12 +331,15 @@ impl Node {
             return Ok(None);
         };
         let content = StoredStatement::parse(&bytes)?.content()?;
+        let alone = content.is_emergency().then(|| self.clock.now().seconds_since(head.issued));
+        // Its owner should have suspended it by now; that is not waited for.
+        let overdue = alone.is_some_and(|seconds| seconds > i64::from(LONGEST_EMERGENCY_HOURS) * SECONDS_AN_HOUR);
         let frozen = self.peers.get(owner).is_some_and(|peer| peer.state == PeerState::Frozen);
         let state = match head.decision {
             HeldDecision::Quarantined => HitState::Quarantined,
             HeldDecision::Actionable if self.is_blocked(owner, notice) => HitState::Blocked,
             HeldDecision::Actionable if frozen => HitState::Frozen,
-            HeldDecision::Actionable => self.validity(head.suspended, head.issued, head.not_after),
+            HeldDecision::Actionable => self.validity(head.suspended || overdue, head.issued, head.not_after),
         };
         let text = |slot| content.shown(slot).and_then(Value::as_text).unwrap_or_default().to_owned();
         let view = NoticeView {
