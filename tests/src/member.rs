@@ -164,7 +164,9 @@ impl Member {
     pub async fn open(&self, secret: &str) -> Result<Running, LifecycleError> {
         let config = Config::load(&self.dir.join(FILE_NAME)).expect("a configuration");
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        lifecycle::open(config, passphrase(secret), self.clock.clone(), entropy, self.limits.clone()).await
+        // Boxed, or it makes every test's future large.
+        let (clock, limits) = (self.clock.clone(), self.limits.clone());
+        Box::pin(lifecycle::open(config, passphrase(secret), clock, entropy, limits)).await
     }
 
     /// The store and keys of a stopped node, as they lie on disk.
