@@ -251,7 +251,8 @@ async fn serve(config: Config, passphrase: Passphrase, arguments: &RunArguments)
         seconds => Arc::new(OffsetClock::new(Arc::new(SystemClock), seconds)),
     };
     let member = config.member;
-    let opened = lifecycle::open(config, passphrase, clock, Arc::new(SystemEntropy), Limits::default()).await;
+    let limits = config.audit.limits(Limits::default());
+    let opened = lifecycle::open(config, passphrase, clock, Arc::new(SystemEntropy), limits).await;
     let running = opened.map_err(|error| Failure::of(&error, None))?;
     let stop = CancellationToken::new();
     tokio::spawn(until_told(stop.clone(), arguments.until_stdin_closes));

@@ -114,7 +114,8 @@ mod tests {
         assert!(!too_little.pays(&target).await);
         let upkeep = Upkeep { worth: before.dead() / 2, ..too_little };
         let running = tokio::spawn(upkeep.run(target.clone(), stop.clone()));
-        let compacted = || target.audit.list(None, 10, false, None, false).unwrap();
+        let compacted =
+            || target.audit.list(&eads_service::audit::Find { limit: 10, ..Default::default() }, false).unwrap();
         let mut looks = 0;
         while compacted().iter().filter(|listed| listed.entry.result.as_deref() == Some("OK")).count() == 0 {
             looks += 1;

@@ -35,7 +35,7 @@ pub(crate) struct Desk {
 fn call(member: &Member, name: &str) -> Call {
     let certificate = member.operator(name).certificate;
     let operator = Operator::from_certificate(&certificate).expect("an operator");
-    Call { operator, certificate, request: RequestId::random(&SystemEntropy) }
+    Call::new(operator, certificate, RequestId::random(&SystemEntropy))
 }
 
 impl Desk {

@@ -254,7 +254,8 @@ async fn verified(member: &Member) -> v1::VerifyAuditResponse {
 
 /// Every entry with what operators are not shown.
 fn all(member: &Member) -> Vec<Entry> {
-    let listed = member.node().audit().list(None, 10_000, false, None, false).unwrap();
+    let listed =
+        member.node().audit().list(&eads_service::audit::Find { limit: 10_000, ..Default::default() }, false).unwrap();
     listed.into_iter().map(|listed| listed.entry).collect()
 }
 

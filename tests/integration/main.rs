@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
 
 mod audit;
+mod audit_proof;
 mod backup;
 mod certificates;
 mod challenges;

@@ -179,7 +179,7 @@ fn invite(federation: &Federation, out: &Output) -> Result<(), CliError> {
         ));
         page.line(&format!("  {} notice list", as_operator("officer")));
         page.line(&format!("  {} peer list", as_operator("admin-1")));
-        page.line(&format!("  {} audit show", as_operator("auditor")));
+        page.line(&format!("  {} audit search", as_operator("auditor")));
         page.line("");
         page.line(&format!("Profiles: {}/<MEMBER>/profiles/<operator>/profile.toml", federation.dir().display()));
         page.line(&format!("Logs:     {}/<MEMBER>.log", federation.dir().display()));

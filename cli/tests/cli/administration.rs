@@ -118,11 +118,18 @@ fn the_audit_log_says_who_asked_and_what_was_shown() {
         ..intent.clone()
     };
     let _fake = Fake::start(home.path(), Script { audit: vec![outcome, intent], ..Script::default() });
-    insta::assert_snapshot!("audit-show", transcript(home.path(), &run(home.path(), &["audit", "show"])));
-    let lines = run(home.path(), &["audit", "show", "--output", "jsonl"]);
+    insta::assert_snapshot!("audit-search", transcript(home.path(), &run(home.path(), &["audit", "search"])));
+    let lines = run(home.path(), &["audit", "search", "--output", "jsonl"]);
     let text = String::from_utf8(lines.stdout).expect("text");
     let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["shown"][0]["slots"], serde_json::json!([0, 2, 7]));
+    let shown = run(home.path(), &["audit", "show", "7"]);
+    insta::assert_snapshot!("audit-show", transcript(home.path(), &shown));
+    let signed = run(home.path(), &["audit", "countersign", "--list"]);
+    insta::assert_snapshot!("audit-countersign-list", transcript(home.path(), &signed));
+    let matched = run(home.path(), &["audit", "match", "--peer", "MY"]);
+    insta::assert_snapshot!("audit-match", transcript(home.path(), &matched));
+    assert_eq!(matched.status.code(), Some(8));
 }
 
 #[test]

@@ -383,6 +383,57 @@ impl PeeringService for Services {
 #[tonic::async_trait]
 impl AuditService for Services {
     type ListAuditEntriesStream = Items<proto::ListAuditEntriesResponse>;
+    type ExportAuditStream = Items<proto::ExportAuditResponse>;
+
+    async fn get_audit_entry(&self, _: Request<proto::GetAuditEntryRequest>) -> Answer<proto::GetAuditEntryResponse> {
+        let mut entries = self.script().audit.clone();
+        let entry = entries.pop();
+        Ok(Response::new(proto::GetAuditEntryResponse { entry, related: entries, payload: b"{}".to_vec() }))
+    }
+
+    async fn export_audit(&self, _: Request<proto::ExportAuditRequest>) -> Answer<Self::ExportAuditStream> {
+        Err(Status::unimplemented("export_audit"))
+    }
+
+    async fn countersign_audit(
+        &self,
+        _: Request<proto::CountersignAuditRequest>,
+    ) -> Answer<proto::CountersignAuditResponse> {
+        Err(Status::unimplemented("countersign_audit"))
+    }
+
+    async fn list_audit_countersignatures(
+        &self,
+        _: Request<proto::ListAuditCountersignaturesRequest>,
+    ) -> Answer<proto::ListAuditCountersignaturesResponse> {
+        let kept = proto::AuditCountersignature {
+            sequence: 8,
+            chain: vec![3; 32],
+            at: 1_795_492_085,
+            auditor: "auditor".to_owned(),
+            ..Default::default()
+        };
+        Ok(Response::new(proto::ListAuditCountersignaturesResponse { countersignatures: vec![kept] }))
+    }
+
+    async fn compare_audit(&self, _: Request<proto::CompareAuditRequest>) -> Answer<proto::CompareAuditResponse> {
+        let missing = proto::AuditExchange {
+            request_id: vec![4; 16],
+            asker: "ID".to_owned(),
+            answerer: "MY".to_owned(),
+            result: "hit".to_owned(),
+            at: 1_795_492_085,
+        };
+        Ok(Response::new(proto::CompareAuditResponse {
+            from: 1_795_492_000,
+            to: 1_795_492_100,
+            both: 7,
+            only_here: vec![missing],
+            unanswered: 2,
+            only_there: vec![vec![5; 32]],
+            ..Default::default()
+        }))
+    }
 
     async fn list_audit_entries(
         &self,
@@ -401,6 +452,11 @@ impl AuditService for Services {
             finding: "chain hash differs".to_owned(),
             head: vec![1; 32],
             unfinished: 1,
+            last: 9,
+            anchors: 1,
+            anchored_through: 3,
+            code: "AUDIT_DAMAGED".to_owned(),
+            ..Default::default()
         }))
     }
 }

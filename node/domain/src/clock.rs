@@ -52,16 +52,18 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Not a moment in RFC 3339.
+/// A text that is no moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a moment as 2026-11-24T03:48:05Z")]
+#[error("a moment is a date (2026-11-24, from its first second in UTC) or a time (2026-11-24T03:48:05Z)")]
 pub struct InvalidTimestamp;
 
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
+    /// RFC 3339 with any offset, or a date alone: its first second in UTC.
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        let moment: jiff::Timestamp = whole.parse().map_err(|_| InvalidTimestamp)?;
         Ok(Self(moment.as_second()))
     }
 }

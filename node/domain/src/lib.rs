@@ -6,7 +6,9 @@
 pub mod agreement;
 pub mod approval;
 pub mod audience;
+pub mod audit;
 pub mod card;
+pub mod chain;
 pub mod challenge;
 pub mod clock;
 pub mod code;

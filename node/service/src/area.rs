@@ -96,6 +96,8 @@ pub const EMERGENCY: Area = Area::new(80, 1, "emergency");
 pub const OFFICER: Area = Area::new(75, 1, "officer");
 /// Enrolments that wait for a second administrator, sealed: random identifier.
 pub const OFFICER_PENDING: Area = Area::new(76, 1, "officer-pending");
+/// Auditors' signatures over the audit log: sequence ‖ first 8 bytes of the certificate's digest.
+pub const AUDIT_COUNTERSIGNATURE: Area = Area::new(100, 1, "audit-countersignature");
 
 /// Own cards, sealed: sequence → index of the key-change, card.
 pub const OWN_CARD: Area = Area::new(95, 1, "own-card");
@@ -118,8 +120,8 @@ pub const NOT_THIS_PERSON: Area = Area::new(108, 1, "not-this-person");
 pub mod meta {
     /// The own latest signed checkpoint.
     pub const CHECKPOINT: &[u8] = b"checkpoint";
-    /// The day keys of sealed query texts: day number → key slot.
-    pub const DAY_KEY: &[u8] = b"day-key";
+    /// The last entry that was removed from the audit log at the end of its retention, JSON.
+    pub const AUDIT_BASE: &[u8] = b"audit-base";
     /// Set by a restore, JSON: nothing is answered or delivered before a peer has been heard, which clears it.
     pub const RESTORED: &[u8] = b"restored";
     /// Every notice that was there when this node learned to compare them has been put up for it. Not in backups: a

@@ -73,6 +73,7 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("ListNotThisPerson", &[Officer, Issuer, Approver, Auditor]),
     ("RemoveNotThisPerson", &[Issuer, Approver, Auditor]),
     ("ListAuditEntries", &[Auditor]),
+    ("GetAuditEntry", &[Auditor]),
     ("VerifyAudit", &[Auditor, Administrator]),
     ("EnrolOfficer", &[Administrator]),
     ("RenewOfficer", &[Officer, Issuer, Approver, Auditor, Administrator]),
@@ -81,6 +82,10 @@ pub const METHODS: &[(&str, &[Role])] = &[
     ("SuspendOfficer", &[Administrator]),
     ("ResumeOfficer", &[Administrator]),
     ("RevokeOfficer", &[Administrator]),
+    ("ExportAudit", &[Auditor]),
+    ("CountersignAudit", &[Auditor]),
+    ("ListAuditCountersignatures", &[Auditor, Administrator]),
+    ("CompareAudit", &[Auditor]),
 ];
 
 impl Node {
@@ -94,7 +99,7 @@ impl Node {
         let operator = Operator::from_certificate(certificate);
         let (actor, admitted) = match operator {
             Ok(operator) => {
-                let call = Call { operator, certificate: certificate.to_vec(), request };
+                let call = Call::new(operator, certificate.to_vec(), request);
                 let admitted = if call.operator.member == self.member {
                     self.officer_standing(&call.operator, certificate)
                         .map_err(ServiceError::denied_by)
@@ -127,7 +132,18 @@ impl Node {
     /// # Errors
     /// `AUDIT_UNAVAILABLE`.
     pub async fn refused(&self, call: &Call, operation: &str, error: &ServiceError) -> Result<(), ServiceError> {
+        call.mark_written();
         self.write_refusal(call.actor(), call.request, operation, error).await
+    }
+
+    /// The same where only the refusal's code is known.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn refused_as(&self, call: &Call, operation: &str, code: &str) -> Result<(), ServiceError> {
+        call.mark_written();
+        let entry = Entry::new(EntryKind::Event, self.clock.now(), call.request, call.actor(), operation);
+        self.audit.event(entry, code).await
     }
 
     async fn write_refusal(

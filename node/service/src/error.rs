@@ -181,6 +181,7 @@ coded!(
     eads_domain::agreement::AgreementError,
     eads_domain::approval::ApprovalError,
     eads_domain::audience::AudienceError,
+    eads_domain::audit::CountersignatureError,
     eads_domain::card::CardError,
     eads_domain::disclosure::DisclosureError,
     eads_domain::id::InvalidId,

@@ -65,6 +65,8 @@ pub struct Limits {
     pub officer_days: u32,
     /// The longest validity of an officer's certificate, days.
     pub officer_days_most: u32,
+    /// How long entries of the audit log are kept, days; none is for ever.
+    pub audit_keep_days: Option<u32>,
 }
 
 impl Default for Limits {
@@ -99,6 +101,7 @@ impl Default for Limits {
             audit_query_days: 365,
             officer_days: 90,
             officer_days_most: 366,
+            audit_keep_days: None,
         }
     }
 }

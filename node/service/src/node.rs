@@ -91,6 +91,11 @@ pub struct Node {
     pub(crate) indexes: Indexes,
     pub(crate) marks: crate::marks::Marks,
     pub(crate) rates: crate::search::Rates,
+    /// How often each peer may compare audit logs.
+    pub(crate) match_rates: crate::search::Rates,
+    /// What peers do often or are refused, until it is written down.
+    pub(crate) tally: crate::audit::Tally,
+    pub(crate) served_blobs: crate::blobs::Served,
     pub(crate) outcomes: crate::search::Outcomes,
     pub(crate) alarms: Alarms,
     /// Wakes the worker that destroys keys.
@@ -150,6 +155,9 @@ impl Node {
             indexes: Indexes::default(),
             marks: crate::marks::Marks::default(),
             rates: crate::search::Rates::default(),
+            match_rates: crate::search::Rates::default(),
+            tally: crate::audit::Tally::default(),
+            served_blobs: crate::blobs::Served::default(),
             outcomes: crate::search::Outcomes::default(),
             alarms: Alarms::default(),
             purge_due: Notify::new(),

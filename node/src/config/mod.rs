@@ -3,6 +3,7 @@
 //! A configuration that exists is consistent: every section checks itself while it is read. Unknown keys are
 //! refused, units stand in names, and relative paths are relative to the file.
 
+mod audit;
 mod error;
 mod limits;
 mod listeners;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use eads_domain::id::MemberId;
 use serde::Deserialize;
 
+pub use audit::AuditConfig;
 pub use error::ConfigError;
 pub use limits::LimitsConfig;
 pub use listeners::{Advertised, MetricsConfig, OperatorsConfig, PeersConfig};
@@ -55,6 +57,9 @@ pub struct Config {
     /// How the disk is used.
     #[serde(default)]
     pub store: StoreConfig,
+    /// How long the audit log is kept.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,

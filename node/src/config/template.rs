@@ -70,6 +70,12 @@ allow_x25519 = false
 # that nobody but the machine's watchers reaches. Nothing is served without it.
 # listen = "127.0.0.1:9744"
 
+[audit]
+# What officers and peers asked stays readable for auditors for so many days; that they asked stays longer.
+# query_days = 365
+# Entries older than so many days are removed, in whole files of the log; 0 keeps them for ever.
+# keep_days = 0
+
 [log]
 # "text" for people, "json" for collectors.
 format = "text"

@@ -20,11 +20,14 @@ fn what_init_writes_is_read_back_and_means_the_defaults() {
     assert_eq!(config.peers.advertised.len(), 2);
     assert_eq!(config.limits, LimitsConfig::default());
     assert_eq!(config.store, StoreConfig::default());
+    assert_eq!(config.audit, AuditConfig::default());
     assert_eq!(config.log, LogConfig::default());
     let uncommented: String = sample()
         .lines()
         .map(|line| {
-            line.strip_prefix("# ").filter(|l| l.contains("_seconds =") || l.contains("_mib =")).unwrap_or(line)
+            line.strip_prefix("# ")
+                .filter(|l| l.contains("_seconds =") || l.contains("_mib =") || l.contains("_days ="))
+                .unwrap_or(line)
         })
         .map(|l| format!("{l}\n"))
         .collect();

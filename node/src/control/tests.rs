@@ -16,7 +16,7 @@ pub(crate) fn target(dir: &Path) -> Target {
     let keys = KeyTree::create_with_cost(dir, &passphrase, KdfCost::TESTS, entropy.clone()).unwrap();
     let keys = Arc::new(keys);
     let store = Arc::new(EmbeddedStore::open(dir, EmbeddedOptions::default().reserve_bytes(0)).unwrap());
-    let audit = AuditLog::open(&dir.join("audit"), keys.clone(), clock.clone()).unwrap();
+    let audit = AuditLog::open(&dir.join("audit"), None, keys.clone(), clock.clone()).unwrap();
     Target { dir: dir.to_path_buf(), store, keys, audit, clock, entropy, node: None, reload: None }
 }
 
@@ -69,7 +69,8 @@ async fn a_command_is_done_by_the_running_node_and_stands_in_the_audit_log_befor
     assert_eq!(mode & 0o777, 0o600);
     let Ok(Asked::Done(outcome)) = asking(dir.path()).await else { panic!("not done") };
     assert!(outcome.sound, "{outcome:?}");
-    let entries = served.target.audit.list(None, 10, false, None, false).unwrap();
+    let entries =
+        served.target.audit.list(&eads_service::audit::Find { limit: 10, ..Default::default() }, false).unwrap();
     let told: Vec<_> = entries.iter().map(|l| (l.entry.kind, l.entry.operation.as_str(), l.unfinished)).collect();
     assert_eq!(told, [(EntryKind::Intent, "StoreCompact", false), (EntryKind::Outcome, "StoreCompact", false)]);
     let Actor::Operator { name, .. } = &entries[0].entry.actor else { panic!("{entries:?}") };
@@ -104,7 +105,11 @@ async fn what_is_no_request_is_refused_and_the_socket_goes_on() {
     // Whether the whole of it can be sent or not, the node does not read it all.
     let _ = tokio::task::spawn_blocking(move || stream.write_all(&LONG)).await.unwrap();
     assert!(matches!(asking(dir.path()).await, Ok(Asked::Done(_))));
-    assert_eq!(served.target.audit.list(None, 10, false, None, false).unwrap().len(), 2, "nothing else was done");
+    assert_eq!(
+        served.target.audit.list(&eads_service::audit::Find { limit: 10, ..Default::default() }, false).unwrap().len(),
+        2,
+        "nothing else was done"
+    );
     served.end().await;
 }
 

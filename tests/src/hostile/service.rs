@@ -244,6 +244,10 @@ impl PeerService for Api {
         Ok(Response::new(self.0.has.lock().expect("no panic").clone()))
     }
 
+    async fn match_audit(&self, _: Request<v1::MatchAuditRequest>) -> Result<Response<v1::MatchAuditResponse>, Status> {
+        Err(Status::unimplemented("match_audit"))
+    }
+
     async fn return_register(
         &self,
         _: Request<v1::ReturnRegisterRequest>,

@@ -70,7 +70,7 @@ pub(super) fn source(found: &Value, member: MemberId) -> &Value {
 async fn written_down(story: &mut Story<'_, '_>, request: &str) -> Result<(), Trouble> {
     let (malaysia, thailand) = (story.malaysia, story.thailand);
     for (member, asked_by, case) in [(thailand, "officer", CASE), (malaysia, "TH", "")] {
-        let entries = story.operator(member, "auditor")?.get(&["audit", "show", "--request", request]).await?;
+        let entries = story.operator(member, "auditor")?.get(&["audit", "search", "--request", request]).await?;
         let intent = items(&entries).find(|entry| text(entry, "kind") == "intent").unwrap_or(&Value::Null);
         let right = text(intent, "purpose") == PURPOSE
             && text(intent, "actor").contains(asked_by)

@@ -276,6 +276,13 @@ impl PeerService for Impostor {
         Err(Status::unimplemented("get_held"))
     }
 
+    async fn match_audit(
+        &self,
+        _: Request<proto::MatchAuditRequest>,
+    ) -> Result<Response<proto::MatchAuditResponse>, Status> {
+        Err(Status::unimplemented("match_audit"))
+    }
+
     async fn return_register(
         &self,
         _: Request<proto::ReturnRegisterRequest>,

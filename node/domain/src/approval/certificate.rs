@@ -61,13 +61,13 @@ impl OfficerCertificate {
     }
 
     /// The officer, if certificate and anchor were valid `at` that time.
-    pub(super) fn valid_at(&self, at: Timestamp) -> Result<&Operator, ApprovalError> {
+    pub(crate) fn valid_at(&self, at: Timestamp) -> Result<&Operator, ApprovalError> {
         let valid = self.valid.iter().all(|seconds| seconds.contains(&at.as_unix()));
         if valid { Ok(&self.operator) } else { Err(ApprovalError::Expired) }
     }
 
     /// Whether the officer's key signed `message`; r ‖ s.
-    pub(super) fn check_signature(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), ApprovalError> {
+    pub(crate) fn check_signature(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), ApprovalError> {
         self.key.verify_sig(message, signature).map_err(|_| ApprovalError::Signature)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eads_domain::audit::ExchangeDigest;
 use eads_domain::code::Coded as _;
 use eads_domain::id::{RegisterId, RequestId};
 use eads_domain::query::{Answer, Query};
@@ -9,6 +10,7 @@ use eads_domain::receipt::SignedReceipts;
 use eads_domain::wire::{InvalidMessage, PROTOCOL};
 use eads_proto::v1;
 use eads_proto::v1::peer_service_client::PeerServiceClient;
+use eads_service::audit::{MatchAsked, MatchPage};
 use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure};
 use eads_service::sync::{SyncBatch, SyncCursor};
@@ -83,6 +85,20 @@ impl PeerClient {
         let message = v1::ExchangeCheckpointsRequest { held: trust::held_messages(held) };
         let answer = self.0.exchange_checkpoints(message).await;
         trust::held(answer.map_err(|status| link_error(&status))?.into_inner().held).map_err(nonsense)
+    }
+
+    /// One page of what the peer's audit log holds of exchanges with this member.
+    pub(crate) async fn match_audit(&mut self, asked: MatchAsked) -> Result<MatchPage, LinkError> {
+        let message = v1::MatchAuditRequest {
+            from: asked.from.as_unix(),
+            to: asked.to.as_unix(),
+            after: asked.after.map(|after| after.as_bytes().to_vec()).unwrap_or_default(),
+        };
+        let answer = self.0.match_audit(message).await.map_err(|status| link_error(&status))?.into_inner();
+        let digests = ExchangeDigest::parse_all(&answer.digests).map_err(|error| {
+            LinkError::new(LinkFailure::Incompatible, error.code().as_str(), format!("the peer's answer: {error}"))
+        })?;
+        Ok(MatchPage { digests, more: answer.more })
     }
 
     /// Opens the stream of a photograph. It has no deadline of its own: its reader watches its progress.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use eads_domain::id::MemberId;
+use eads_domain::clock::Timestamp;
+use eads_domain::id::{Hash, MemberId};
 use eads_domain::wire::{PROTOCOL, QuestionReceived};
 use eads_proto::v1;
 use eads_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
+use eads_service::audit::MatchAsked;
 use eads_service::{Node, ServiceError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -158,6 +160,24 @@ impl PeerService for PeerApi {
         let answer = |item: Result<_, ServiceError>| item.map(trust::returned_message).map_err(|error| status(&error));
         Ok(Response::new(returned.map(answer).boxed()))
     }
+
+    async fn match_audit(
+        &self,
+        request: Request<v1::MatchAuditRequest>,
+    ) -> Result<Response<v1::MatchAuditResponse>, Status> {
+        let peer = caller(&request)?;
+        let message = request.into_inner();
+        let after = match message.after.as_slice() {
+            [] => None,
+            after => Some(Hash::try_from(after).map_err(refused)?),
+        };
+        let asked =
+            MatchAsked { from: Timestamp::from_unix(message.from), to: Timestamp::from_unix(message.to), after };
+        let node = self.node.clone();
+        let page = finish(async move { node.match_audit(peer, asked).await }).await?;
+        let digests = page.digests.iter().flat_map(|digest| digest.to_bytes()).collect();
+        Ok(Response::new(v1::MatchAuditResponse { digests, more: page.more }))
+    }
 }
 
 /// The line of a stream: how long a message may wait for it, and what may be done with one.
@@ -271,7 +291,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eads_domain::clock::Timestamp;
     use eads_service::sync::SyncBatch;
     use futures::stream;
 

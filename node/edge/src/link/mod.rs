@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use eads_domain::id::{MemberId, RegisterId, RequestId};
 use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
+use eads_service::audit::{MatchAsked, MatchPage};
 use eads_service::blobs::BlobAsked;
 use eads_service::peers::{LinkError, LinkFailure, PeerLink};
 use eads_service::sync::{SyncBatch, SyncCursor};
@@ -176,6 +177,11 @@ impl PeerLink for GrpcLink {
     ) -> Result<Vec<HeldCheckpoint>, LinkError> {
         let mut client = self.client(peer).await?;
         self.moving(peer, self.timeouts.exchange, client.exchange_checkpoints(held)).await
+    }
+
+    async fn match_audit(&self, peer: MemberId, asked: MatchAsked) -> Result<MatchPage, LinkError> {
+        let mut client = self.client(peer).await?;
+        self.moving(peer, self.timeouts.exchange, client.match_audit(asked)).await
     }
 
     async fn fetch_blob(

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use eads_domain::encode::sha256_pae;
 use eads_domain::id::Hash;
 
-use super::log::{LABEL, parse};
+use super::log::parse;
 use super::{AuditLog, Entry};
 use crate::error::ServiceError;
 
@@ -29,7 +28,7 @@ impl AuditLog {
     pub(crate) fn concerning(&self, most: usize, wanted: impl Fn(&Entry) -> bool) -> Result<Concerning, ServiceError> {
         let head = self.head();
         let mut sequences = BTreeSet::new();
-        for record in self.records()? {
+        for record in self.records(0, u64::MAX)? {
             let (sequence, entry, _) = record?;
             let follows = entry.intent.is_some_and(|intent| sequences.contains(&intent));
             if follows || wanted(&entry) {
@@ -38,9 +37,9 @@ impl AuditLog {
             }
         }
         let mut found = Concerning { entries: Vec::new(), truncated: sequences.len() > most, head };
-        let genesis = sha256_pae(&[b"eads/v1/journal-genesis", LABEL.as_bytes()]);
-        let mut before = Some((0, genesis));
-        for record in self.journal.replay(0)? {
+        let origin = self.journal.origin();
+        let mut before = Some((origin.sequence, origin.chain));
+        for record in self.journal.replay(self.first())? {
             let record = record?;
             let known = before.filter(|(sequence, _)| sequence + 1 == record.sequence);
             before = Some((record.sequence, record.chain));

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use eads_domain::audit::{Entry, key_commitment};
 use eads_domain::clock::Timestamp;
+use eads_domain::id::Hash;
 use eads_store::keys::{KeySlot, KeyTree, Opened};
 
 use crate::error::ServiceError;
@@ -13,7 +15,14 @@ const DAY: i64 = 86_400;
 #[derive(Debug)]
 pub(super) struct DayKeys {
     keys: Arc<KeyTree>,
-    current: Mutex<Option<(i64, KeySlot)>>,
+    current: Mutex<Option<DayKey>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DayKey {
+    day: i64,
+    slot: KeySlot,
+    commitment: Hash,
 }
 
 impl DayKeys {
@@ -21,25 +30,41 @@ impl DayKeys {
         Self { keys, current: Mutex::new(None) }
     }
 
-    pub(super) fn seal(&self, now: Timestamp, text: &str) -> Result<String, ServiceError> {
-        let day = now.as_unix().div_euclid(DAY);
-        let slot = {
-            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            match *current {
-                Some((held, slot)) if held == day => slot,
-                _ => {
-                    let slot = self.keys.allocate()?;
-                    *current = Some((day, slot));
-                    slot
-                }
-            }
-        };
-        Ok(hex::encode(self.keys.seal(slot, AAD, text.as_bytes())?))
+    /// Puts the sealed text and the commitment to its key into `entry`.
+    pub(super) fn seal(&self, now: Timestamp, entry: &mut Entry, text: &str) -> Result<(), ServiceError> {
+        let key = self.key_of(now.as_unix().div_euclid(DAY))?;
+        entry.sealed_query = Some(hex::encode(self.keys.seal(key.slot, AAD, text.as_bytes())?));
+        entry.query_key = Some(key.commitment);
+        Ok(())
     }
 
-    /// The text, unless its key was destroyed at the end of its retention.
-    pub(super) fn open(&self, sealed: &str) -> Option<String> {
-        match self.keys.unseal(AAD, &hex::decode(sealed).ok()?) {
+    fn key_of(&self, day: i64) -> Result<DayKey, ServiceError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = current.filter(|key| key.day == day) {
+            return Ok(key);
+        }
+        let slot = self.keys.allocate()?;
+        let commitment = self.commitment(slot)?.ok_or_else(|| {
+            ServiceError::internal("AUDIT_KEY_DESTROYED", "a new key for questions is destroyed already")
+        })?;
+        let key = DayKey { day, slot, commitment };
+        *current = Some(key);
+        Ok(key)
+    }
+
+    fn commitment(&self, slot: KeySlot) -> Result<Option<Hash>, ServiceError> {
+        Ok(self.keys.export(slot)?.map(|key| key_commitment(key.as_bytes())))
+    }
+
+    /// The text, unless its key was destroyed at the end of its retention. A text under another key than the one that
+    /// was committed to is none.
+    pub(super) fn open(&self, entry: &Entry) -> Option<String> {
+        let sealed = hex::decode(entry.sealed_query.as_deref()?).ok()?;
+        let slot = KeyTree::slot_of(&sealed).ok()?;
+        if self.commitment(slot).ok()?? != entry.query_key? {
+            return None;
+        }
+        match self.keys.unseal(AAD, &sealed) {
             Ok(Opened::Plain(text)) => String::from_utf8(text.to_vec()).ok(),
             Ok(Opened::Destroyed) | Err(_) => None,
         }

@@ -1,21 +1,18 @@
-//! Writing, reading and verifying the log.
+//! Writing the log, and reading it entry by entry.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use eads_domain::audit::LABEL;
 use eads_domain::clock::Clock;
 use eads_domain::code::Coded as _;
-use eads_domain::id::{Hash, RequestId};
-use eads_store::journal::{Journal, JournalOptions};
+use eads_domain::id::{Hash, MemberId};
+use eads_store::journal::{Head, Journal, JournalOptions};
 use eads_store::keys::KeyTree;
 
 use super::day_keys::DayKeys;
 use super::{Entry, EntryKind, Shown};
 use crate::error::ServiceError;
-
-/// The label that separates this journal's chain from any other.
-pub(super) const LABEL: &str = "eads/v1/audit";
 
 /// An intent that is durable and waits for its outcome.
 #[derive(Debug)]
@@ -29,45 +26,22 @@ pub struct Intent {
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     pub(super) journal: Arc<Journal>,
-    clock: Arc<dyn Clock>,
-    day_keys: Arc<DayKeys>,
-}
-
-/// An entry as it is listed.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// Its place in the log.
-    pub sequence: u64,
-    /// The entry.
-    pub entry: Entry,
-    /// What was asked, if it was to be shown and its day key exists.
-    pub query_text: Option<String>,
-    /// An intent without an outcome.
-    pub unfinished: bool,
-    /// The chain after this entry.
-    pub chain: Hash,
-}
-
-/// What a walk over the whole log found.
-#[derive(Clone, Debug)]
-pub struct AuditVerification {
-    /// Entries walked.
-    pub entries: u64,
-    /// The first bad entry and what is wrong with it.
-    pub finding: Option<(u64, String)>,
-    /// The chain after the last good entry.
-    pub head: Hash,
-    /// Intents without an outcome.
-    pub unfinished: u64,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) day_keys: Arc<DayKeys>,
 }
 
 impl AuditLog {
-    /// Opens the log in `dir`, or starts it.
+    /// Opens the log in `dir`, or starts it; `base` is what [`AuditLog::base`] reads from the node's store.
     ///
     /// # Errors
     /// `JOURNAL_DAMAGED` when it was changed by anything but this log.
-    pub fn open(dir: &Path, keys: Arc<KeyTree>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let options = JournalOptions::new(LABEL);
+    pub fn open(
+        dir: &Path,
+        base: Option<Head>,
+        keys: Arc<KeyTree>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServiceError> {
+        let options = JournalOptions::new(LABEL).base(base);
         let options = match keys.ballast() {
             Some(ballast) => options.ballast(ballast.clone()),
             None => options,
@@ -76,12 +50,12 @@ impl AuditLog {
         Ok(Self { journal: Arc::new(journal), clock, day_keys: Arc::new(DayKeys::new(keys)) })
     }
 
-    /// Seals what was asked under the key of the day, for an entry's `sealed_query`.
+    /// Seals what was asked under the key of the day, into `entry`.
     ///
     /// # Errors
     /// When no key can be had.
-    pub fn seal_query(&self, text: &str) -> Result<String, ServiceError> {
-        self.day_keys.seal(self.clock.now(), text)
+    pub fn seal_query(&self, entry: &mut Entry, text: &str) -> Result<(), ServiceError> {
+        self.day_keys.seal(self.clock.now(), entry, text)
     }
 
     /// Makes an intent durable.
@@ -98,17 +72,32 @@ impl AuditLog {
     /// # Errors
     /// `AUDIT_UNAVAILABLE`: then the answer must not leave.
     pub async fn outcome(&self, intent: &Intent, result: &str, shown: Vec<Shown>) -> Result<(), ServiceError> {
-        let mut entry = Entry::new(
-            EntryKind::Outcome,
-            self.clock.now(),
-            intent.entry.request,
-            intent.entry.actor.clone(),
-            &intent.entry.operation,
-        );
-        entry.peer = intent.entry.peer;
-        entry.intent = Some(intent.sequence);
-        entry.result = Some(result.to_owned());
-        entry.shown = shown;
+        self.outcome_with(intent, intent.entry.peer, result, shown).await
+    }
+
+    /// The same for an intent that concerns several peers, of which this outcome concerns one.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn outcome_with(
+        &self,
+        intent: &Intent,
+        peer: Option<MemberId>,
+        result: &str,
+        shown: Vec<Shown>,
+    ) -> Result<(), ServiceError> {
+        // An outcome says by itself who, why and about what: the two may come to stand far apart.
+        let entry = Entry {
+            kind: EntryKind::Outcome,
+            at: self.clock.now(),
+            peer,
+            intent: Some(intent.sequence),
+            result: Some(result.to_owned()),
+            shown,
+            sealed_query: None,
+            query_key: None,
+            ..intent.entry.clone()
+        };
         self.append(&entry).await.map(drop)
     }
 
@@ -137,19 +126,38 @@ impl AuditLog {
         (head.sequence, head.chain)
     }
 
-    /// Every entry in order.
+    /// The entries from `from` to `until` in order, those that were removed at the end of their retention left out.
     pub(super) fn records(
         &self,
-    ) -> Result<impl Iterator<Item = Result<(u64, Entry, Hash), ServiceError>>, ServiceError> {
-        let records = self.journal.replay(0)?;
+        from: u64,
+        until: u64,
+    ) -> Result<impl Iterator<Item = Result<(u64, Entry, Hash), ServiceError>> + use<>, ServiceError> {
+        let records = self.journal.replay_until(from.max(self.first()), until)?;
         Ok(records.map(|record| {
             let record = record?;
             Ok((record.sequence, parse(&record.payload)?, record.chain))
         }))
     }
 
+    /// The first entry that is here.
+    pub(super) fn first(&self) -> u64 {
+        self.journal.origin().sequence + 1
+    }
+
+    /// The state after an entry, or before the first one; none if it is not here.
+    pub(super) fn chain_after(&self, sequence: u64) -> Result<Option<Hash>, ServiceError> {
+        let Head { sequence: origin, chain } = self.journal.origin();
+        if sequence <= origin {
+            return Ok((sequence == origin).then_some(chain));
+        }
+        match self.journal.replay_until(sequence, sequence)?.next() {
+            Some(record) => Ok(Some(record?.chain)),
+            None => Ok(None),
+        }
+    }
+
     async fn append(&self, entry: &Entry) -> Result<u64, ServiceError> {
-        let bytes = serde_json::to_vec(entry).map_err(|error| {
+        let bytes = entry.to_bytes().map_err(|error| {
             ServiceError::internal("AUDIT_UNAVAILABLE", "an audit entry cannot be written").caused_by(error)
         })?;
         self.journal.append(bytes).await.map(|head| head.sequence).map_err(|error| {
@@ -158,100 +166,10 @@ impl AuditLog {
                 .caused_by(error)
         })
     }
-
-    /// Entries after `after` (exclusive; `None` is the start), at most `limit`, oldest first; with `newest` the
-    /// last `limit` entries, newest first. `request` keeps only entries of that request. What was asked is
-    /// opened only with `open_queries`.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn list(
-        &self,
-        after: Option<u64>,
-        limit: usize,
-        newest: bool,
-        request: Option<RequestId>,
-        open_queries: bool,
-    ) -> Result<Vec<Listed>, ServiceError> {
-        let mut all = Vec::new();
-        let mut finished = BTreeSet::new();
-        for record in self.records()? {
-            let (sequence, entry, chain) = record?;
-            finished.extend(entry.intent);
-            let wanted =
-                after.is_none_or(|after| sequence > after) && request.is_none_or(|request| entry.request == request);
-            if wanted && (newest || all.len() < limit) {
-                all.push((sequence, entry, chain));
-            }
-            if newest && all.len() > limit.saturating_mul(2) {
-                all.drain(..all.len() - limit);
-            }
-        }
-        if newest {
-            all.reverse();
-            all.truncate(limit);
-        }
-        let listed = all.into_iter().map(|(sequence, entry, chain)| Listed {
-            unfinished: entry.kind == EntryKind::Intent && !finished.contains(&sequence),
-            query_text: entry.sealed_query.as_deref().filter(|_| open_queries).and_then(|s| self.day_keys.open(s)),
-            sequence,
-            entry,
-            chain,
-        });
-        Ok(listed.collect())
-    }
-
-    /// Tells of every entry that holds a question, in order, with its words as far as they can be read. Blocking.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(crate) fn questions(&self, mut told: impl FnMut(Listed)) -> Result<(), ServiceError> {
-        for record in self.records()? {
-            let (sequence, entry, chain) = record?;
-            if let Some(sealed) = &entry.sealed_query {
-                let query_text = self.day_keys.open(sealed);
-                told(Listed { sequence, entry, query_text, unfinished: false, chain });
-            }
-        }
-        Ok(())
-    }
-
-    /// Walks the whole log: checksums, chain, sequence, and that every entry can be read.
-    pub fn verify(&self) -> AuditVerification {
-        let mut found = AuditVerification { entries: 0, finding: None, head: Hash::from_bytes([0; 32]), unfinished: 0 };
-        let mut open = BTreeSet::new();
-        let records = match self.records() {
-            Ok(records) => records,
-            Err(error) => return AuditVerification { finding: Some((1, error.to_string())), ..found },
-        };
-        for checked in records {
-            match checked {
-                Ok((sequence, entry, chain)) => {
-                    found.entries += 1;
-                    found.head = chain;
-                    match entry.kind {
-                        EntryKind::Intent => {
-                            open.insert(sequence);
-                        }
-                        EntryKind::Outcome | EntryKind::Event => {
-                            entry.intent.map(|intent| open.remove(&intent));
-                        }
-                    }
-                }
-                Err(error) => {
-                    // The first entry is 1.
-                    found.finding = Some((found.entries + 1, error.to_string()));
-                    break;
-                }
-            }
-        }
-        found.unfinished = open.len() as u64;
-        found
-    }
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Entry, ServiceError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    Entry::parse(bytes).map_err(|error| {
         ServiceError::internal("AUDIT_ENTRY_UNREADABLE", "an audit entry cannot be read").caused_by(error)
     })
 }

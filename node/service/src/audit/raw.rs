@@ -1,8 +1,5 @@
-//! The log as bytes: for backups, which keep the chain, and for checks that hold it against the register.
+//! The log as bytes: for backups, which keep the chain.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use eads_domain::id::Hash;
 use eads_store::keys::{KeySlot, KeyTree};
 
 use super::AuditLog;
@@ -18,7 +15,7 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read.
     pub(crate) fn raw(&self, until: u64) -> Result<impl Iterator<Item = Result<Raw, ServiceError>>, ServiceError> {
-        let records = self.journal.replay(0)?;
+        let records = self.journal.replay(self.first())?;
         let raw = records.map(|record| {
             let record = record?;
             let sealed = parse(&record.payload)?.sealed_query.and_then(|sealed| hex::decode(sealed).ok());
@@ -54,24 +51,5 @@ impl AuditLog {
             self.journal.submit(entry, Box::new(|_| {})).await?;
         }
         Ok(())
-    }
-
-    /// The chain after each of these entries, as far as they are there.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(crate) fn chains_at(
-        &self,
-        sequences: impl IntoIterator<Item = u64>,
-    ) -> Result<BTreeMap<u64, Hash>, ServiceError> {
-        let wanted: BTreeSet<u64> = sequences.into_iter().collect();
-        let mut found = BTreeMap::new();
-        for record in self.journal.replay(0)? {
-            let record = record?;
-            if wanted.contains(&record.sequence) {
-                found.insert(record.sequence, record.chain);
-            }
-        }
-        Ok(found)
     }
 }

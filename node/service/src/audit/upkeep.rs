@@ -31,7 +31,7 @@ impl AuditLog {
     ) -> Result<usize, ServiceError> {
         let mut old: BTreeSet<KeySlot> = BTreeSet::new();
         let mut young: BTreeSet<KeySlot> = BTreeSet::new();
-        for record in self.records()? {
+        for record in self.records(0, u64::MAX)? {
             let entry = record?.1;
             let sealed = entry.sealed_query.as_deref().and_then(|sealed| hex::decode(sealed).ok());
             let Some(slot) = sealed.and_then(|sealed| KeyTree::slot_of(&sealed).ok()) else { continue };

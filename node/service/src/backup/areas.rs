@@ -75,6 +75,7 @@ const AREAS: &[(Area, Keep)] = &[
     (area::WRITE_OFF, Keep::Rows),
     (area::SUBJECT_REQUEST, Keep::Values),
     (area::NOT_THIS_PERSON, Keep::Values),
+    (area::AUDIT_COUNTERSIGNATURE, Keep::Rows),
 ];
 
 /// The areas that go into a backup.

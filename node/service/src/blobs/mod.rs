@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use serve::BlobAsked;
+pub(crate) use serve::Served;
 pub use show::{PhotoShown, PhotoView};
 
 use crate::error::ServiceError;

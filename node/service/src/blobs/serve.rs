@@ -1,18 +1,49 @@
 //! Serving photographs to the peers that may hold them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use eads_domain::id::{BlobId, Hash, MemberId};
-use eads_domain::slot::SlotNumber;
+use eads_domain::clock::Timestamp;
+use eads_domain::id::{BlobId, Hash, MemberId, RequestId};
+use eads_domain::slot::{SlotNumber, SlotSet};
 use eads_store::blobs::{BlobName, CHUNK_BYTES};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use zeroize::Zeroizing;
 
 use crate::area;
+use crate::audit::{Actor, Entry, EntryKind, Shown};
 use crate::error::ServiceError;
 use crate::node::Node;
 use crate::rows::{self, BlobKey, Holding, Life, OwnVersion};
+
+/// As it stands in the audit log.
+const OPERATION: &str = "FetchBlob";
+/// For how long one entry stands for all calls about one photograph, seconds; and how many are remembered.
+const ONE_ENTRY_SECONDS: i64 = 3600;
+const REMEMBERED: usize = 8192;
+
+/// Which photographs were shown to which peer a short while ago.
+#[derive(Debug, Default)]
+pub(crate) struct Served(Mutex<BTreeMap<(MemberId, Hash, BlobId), Timestamp>>);
+
+impl Served {
+    /// Whether it is to be written down now.
+    fn is_new(&self, what: (MemberId, Hash, BlobId), now: Timestamp) -> bool {
+        let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.get(&what).is_some_and(|at| now.seconds_since(*at).abs() < ONE_ENTRY_SECONDS) {
+            return false;
+        }
+        if served.len() >= REMEMBERED {
+            served.retain(|_, at| now.seconds_since(*at).abs() < ONE_ENTRY_SECONDS);
+        }
+        // Above the bound each call has its own entry: a peer holds few photographs at a time.
+        if served.len() < REMEMBERED {
+            served.insert(what, now);
+        }
+        true
+    }
+}
 
 /// Bytes of one message: what is urgent passes between two of them.
 const MESSAGE_BYTES: usize = 16 * 1024;
@@ -56,7 +87,12 @@ impl Node {
         peer: MemberId,
         asked: BlobAsked,
     ) -> Result<BoxStream<'static, Result<Vec<u8>, ServiceError>>, ServiceError> {
-        let (name, len) = self.blob_for(peer, &asked).await?.ok_or_else(unknown)?;
+        let found = self.blob_for(peer, &asked).await?;
+        let Some((name, len)) = found else {
+            self.tally.note(peer, OPERATION, "BLOB_UNKNOWN", &[("files", 1)]);
+            return Err(unknown());
+        };
+        self.write_serving(peer, &asked).await?;
         let at = u32::try_from(asked.offset).ok().filter(|at| *at <= len);
         let at = at.ok_or_else(|| ServiceError::invalid("BLOB_OFFSET", "the offset lies behind the end"))?;
         let window = if asked.window == 0 { len } else { asked.window };
@@ -71,6 +107,21 @@ impl Node {
             }
         });
         Ok(pieces.boxed())
+    }
+
+    /// Writes down that a peer is shown a photograph: once a while, since it comes in many pieces and may come again.
+    async fn write_serving(&self, peer: MemberId, asked: &BlobAsked) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        if !self.served_blobs.is_new((peer, asked.digest, asked.id), now) {
+            self.tally.note(peer, OPERATION, "OK", &[("pieces", 1)]);
+            return Ok(());
+        }
+        let request = RequestId::random(&*self.entropy);
+        let mut entry = Entry::new(EntryKind::Event, now, request, Actor::Peer(peer), OPERATION);
+        entry.peer = Some(peer);
+        entry.subject = Some(format!("photograph {}", asked.id));
+        entry.shown = vec![Shown { digest: asked.digest, slots: SlotSet::from_iter([asked.slot]) }];
+        self.audit.event(entry, "OK").await
     }
 
     /// The file and its length, if `peer` may hold it now.

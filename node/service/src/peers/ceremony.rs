@@ -231,6 +231,7 @@ impl Node {
 
     /// The audit entry with which a call of an operator begins.
     pub(crate) fn entry(&self, call: &Call, operation: &str) -> crate::audit::Entry {
+        call.mark_written();
         crate::audit::Entry::new(EntryKind::Intent, self.clock.now(), call.request, call.actor(), operation)
     }
 }

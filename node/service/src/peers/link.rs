@@ -8,6 +8,7 @@ use eads_domain::query::{Answer, Query};
 use eads_domain::receipt::SignedReceipts;
 use futures::stream::BoxStream;
 
+use crate::audit::{MatchAsked, MatchPage};
 use crate::blobs::BlobAsked;
 use crate::sync::{SyncBatch, SyncCursor};
 use crate::trust::{Held, HeldCheckpoint, Returned};
@@ -89,6 +90,9 @@ pub trait PeerLink: Send + Sync {
         peer: MemberId,
         held: Vec<HeldCheckpoint>,
     ) -> Result<Vec<HeldCheckpoint>, LinkError>;
+
+    /// One page of what the peer's audit log holds of exchanges with this member.
+    async fn match_audit(&self, peer: MemberId, asked: MatchAsked) -> Result<MatchPage, LinkError>;
 
     /// A photograph that the peer announced, from the byte asked for on. Dropping the stream ends it.
     async fn fetch_blob(

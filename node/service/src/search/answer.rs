@@ -13,6 +13,8 @@ use crate::audit::{Actor, Entry, EntryKind};
 use crate::error::ServiceError;
 use crate::node::Node;
 
+/// As it stands in the audit log.
+const OPERATION: &str = "AnswerQuery";
 /// Outcomes that are kept for repeats.
 const KEPT: usize = 4096;
 
@@ -56,6 +58,24 @@ impl Node {
         request: RequestId,
         query: &Query,
     ) -> Result<Answer, ServiceError> {
+        let mut begun = false;
+        let answered = self.answer_question(peer, request, query, &mut begun).await;
+        if !begun {
+            // Limits come before the audit, so that a flood cannot fill the log: such questions are counted.
+            let result = answered.as_ref().map_or_else(|error| error.code().as_str(), |_| "REPEATED");
+            self.tally.note(peer, OPERATION, result, &[("questions", 1)]);
+        }
+        answered
+    }
+
+    /// `begun` is set once the question has an entry of its own.
+    async fn answer_question(
+        &self,
+        peer: MemberId,
+        request: RequestId,
+        query: &Query,
+        begun: &mut bool,
+    ) -> Result<Answer, ServiceError> {
         self.answers_now()?;
         let known = self
             .peers
@@ -74,15 +94,15 @@ impl Node {
                 Err(ServiceError::invalid("REQUEST_ID_REUSED", "this request id belongs to another question"))
             };
         }
-        // The limit comes before the audit, so that a flood cannot fill the log.
         if !self.rates.take(peer, agreement.answers().queries_per_hour, self.clock.now()) {
             return Err(ServiceError::exhausted("RATE_LIMITED", "more questions than the agreement allows an hour"));
         }
-        let mut entry = Entry::new(EntryKind::Intent, self.clock.now(), request, Actor::Peer(peer), "AnswerQuery");
+        let mut entry = Entry::new(EntryKind::Intent, self.clock.now(), request, Actor::Peer(peer), OPERATION);
         entry.peer = Some(peer);
         entry.purpose = Some(query.purpose.as_str().to_owned());
         entry.legal_basis = query.legal_basis.as_ref().map(|basis| basis.as_str().to_owned());
-        entry.sealed_query = Some(self.audit.seal_query(&describe(query))?);
+        self.audit.seal_query(&mut entry, &describe(query))?;
+        *begun = true;
         let intent = self.audit.intent(entry).await?;
         let outcome = match agreement.admit(query) {
             Ok(()) => self.find_own(query, Some((peer, agreement))).await,
@@ -105,23 +125,6 @@ impl Node {
         self.audit.outcome(&intent, if answer.hits.is_empty() { "NO-HIT" } else { "HIT" }, shown).await?;
         self.outcomes.keep(peer, asked, &answer);
         Ok(answer)
-    }
-}
-
-impl Node {
-    /// Writes down how many questions of each peer were refused by its rate since the last time.
-    ///
-    /// # Errors
-    /// `AUDIT_UNAVAILABLE`.
-    pub async fn audit_refusals(&self) -> Result<(), ServiceError> {
-        for (peer, questions) in self.rates.refused() {
-            let request = RequestId::random(&*self.entropy);
-            let mut entry = Entry::new(EntryKind::Event, self.clock.now(), request, Actor::Peer(peer), "AnswerQuery");
-            entry.peer = Some(peer);
-            entry.subject = Some(format!("{questions} questions"));
-            self.audit.event(entry, "RATE_LIMITED").await?;
-        }
-        Ok(())
     }
 }
 

@@ -109,7 +109,7 @@ impl Node {
         entry.purpose = Some(search.query.purpose.as_str().to_owned());
         entry.legal_basis = search.query.legal_basis.as_ref().map(|basis| basis.as_str().to_owned());
         entry.case_reference.clone_from(&search.case_reference);
-        entry.sealed_query = Some(self.audit.seal_query(&describe(&search.query))?);
+        self.audit.seal_query(&mut entry, &describe(&search.query))?;
         let intent = Arc::new(self.audit.intent(entry).await?);
         let may = if search.desk { crate::desk::require_desk(call) } else { Ok(()) };
         let peers = match may.and_then(|()| self.answers_now()).and_then(|()| self.sources(&search)) {
@@ -300,7 +300,9 @@ impl Asking {
     /// Hands an answer over once it is written down.
     async fn deliver(self, answer: SourceAnswer, shown: Vec<Shown>) {
         let result = format!("{}:{}", answer.member, answer.outcome.as_str());
-        let answer = self.node.audit.outcome(&self.intent, &result, shown).await.map(|()| answer);
+        let concerned = Some(answer.member).filter(|member| *member != self.node.member);
+        let written = self.node.audit.outcome_with(&self.intent, concerned, &result, shown).await;
+        let answer = written.map(|()| answer);
         // A receiver that is gone wants no answer.
         let _ = self.answers.send(answer).await;
     }

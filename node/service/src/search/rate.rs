@@ -19,7 +19,6 @@ struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
     buckets: Mutex<BTreeMap<MemberId, Bucket>>,
-    refused: Mutex<BTreeMap<MemberId, u64>>,
 }
 
 impl Rates {
@@ -37,16 +36,8 @@ impl Rates {
                 bucket.left = left;
                 true
             }
-            None => {
-                *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default() += 1;
-                false
-            }
+            None => false,
         }
-    }
-
-    /// How many questions of each peer were refused since the last call.
-    pub(crate) fn refused(&self) -> BTreeMap<MemberId, u64> {
-        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

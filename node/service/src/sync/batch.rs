@@ -48,6 +48,16 @@ pub struct SyncBatch {
 }
 
 impl SyncBatch {
+    /// How much of what it brings, for the audit log.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        [
+            ("deliveries", count(self.deliveries.len())),
+            ("leaves", count(self.leaves.len())),
+            ("urgent", count(self.urgent.len())),
+        ]
+    }
+
     /// Roughly how many bytes it has.
     pub fn size(&self) -> usize {
         let entries = self.urgent.iter().chain(&self.deliveries);

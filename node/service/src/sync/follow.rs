@@ -158,6 +158,7 @@ impl Node {
             let now = self.clock.now();
             let skew = batch.clock.seconds_since(now);
             let more = batch.more;
+            let brought = batch.counts();
             if more || !batch.deliveries.is_empty() {
                 self.caught_up.set(peer, false);
             }
@@ -166,6 +167,7 @@ impl Node {
                 self.alarms.raise(&format!("SYNC:{peer}"), now, format!("{peer}: {} {error}", error.code()));
                 return own_fault(&error);
             }
+            self.tally.note(peer, "ApplySync", "OK", &brought);
             self.alarms.clear(&format!("SYNC:{peer}"));
             backoff.reset();
             if !self.peers.status(peer).connected {
@@ -359,12 +361,20 @@ async fn screen(node: Arc<Node>, stop: CancellationToken) {
     .await;
 }
 
-/// Anchors the head of the audit log, and ends the retention of old questions.
+/// Anchors the head of the audit log, and ends the retention of old questions and entries.
 async fn keep_audit(node: Arc<Node>, stop: CancellationToken) {
     until(&stop, async {
         loop {
             if let Err(error) = node.forget_queries().await {
                 tracing::error!(code = %error.code(), "old questions were not forgotten: {error}");
+            }
+            match node.prune_audit().await {
+                Ok(Some(last)) => tracing::info!(last, "the retention of audit entries ended; they were removed"),
+                Ok(None) => node.alarms.clear("AUDIT_RETENTION"),
+                Err(error) => {
+                    let text = format!("old audit entries are not removed: {error}");
+                    node.alarms.raise("AUDIT_RETENTION", node.clock.now(), text);
+                }
             }
             tokio::time::sleep(node.limits.anchor_interval).await;
             if let Err(error) = node.anchor_audit().await {
@@ -375,19 +385,19 @@ async fn keep_audit(node: Arc<Node>, stop: CancellationToken) {
     .await;
 }
 
-/// Writes down how many questions were refused, one entry a peer, so that a flood cannot fill the log.
+/// Writes down what peers do often or were refused, a few entries a peer, so that a flood cannot fill the log.
 async fn tell_refusals(node: Arc<Node>, stop: CancellationToken) {
     until(&stop, async {
         loop {
             tokio::time::sleep(node.limits.refusals_interval).await;
-            if let Err(error) = node.audit_refusals().await {
-                tracing::error!(code = %error.code(), "refused questions were not written down: {error}");
+            if let Err(error) = node.audit_tally().await {
+                tracing::error!(code = %error.code(), "what peers did was not written down: {error}");
             }
         }
     })
     .await;
     // What was counted since is written down before the end.
-    if let Err(error) = node.audit_refusals().await {
-        tracing::error!(code = %error.code(), "refused questions were not written down: {error}");
+    if let Err(error) = node.audit_tally().await {
+        tracing::error!(code = %error.code(), "what peers did was not written down: {error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use eads_domain::code::Coded as _;
 use eads_domain::id::MemberId;
 use eads_store::port::{Batch, Scan};
 use eads_store::vault::Sealed;
@@ -19,6 +20,8 @@ use crate::rows::{self, DeliveryKind, DeliveryRow, Holding};
 use crate::stored::StoredStatement;
 use crate::trust::Sequencing;
 
+/// As it stands in the audit log, counted: the delivery log says what each peer was sent.
+const OPERATION: &str = "ServeSync";
 /// Urgent entries of one batch.
 const URGENT: usize = 8;
 /// Deliveries of one batch, as many as a follower takes; the line's pace bounds their bytes.
@@ -49,6 +52,23 @@ impl Node {
     /// `PEER_UNKNOWN`, `LOG_RESET` for another register, `CURSOR_IN_FUTURE` for a cursor ahead of what this
     /// node holds.
     pub async fn serve_sync(
+        self: Arc<Self>,
+        peer: MemberId,
+        cursor: SyncCursor,
+    ) -> Result<BoxStream<'static, Result<SyncBatch, ServiceError>>, ServiceError> {
+        match self.clone().open_sync(peer, cursor).await {
+            Ok(batches) => {
+                self.tally.note(peer, OPERATION, "OK", &[("streams", 1)]);
+                Ok(batches)
+            }
+            Err(error) => {
+                self.tally.note(peer, OPERATION, error.code().as_str(), &[("streams", 1)]);
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_sync(
         self: Arc<Self>,
         peer: MemberId,
         cursor: SyncCursor,
@@ -164,6 +184,7 @@ impl Serving {
             if let Some(batch) = self.pending().await? {
                 self.greeted = true;
                 self.pace.given(batch.size());
+                self.node.tally.note(self.peer, OPERATION, "OK", &batch.counts());
                 return Ok(batch);
             }
             self.pace.rests();

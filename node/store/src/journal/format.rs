@@ -14,7 +14,8 @@
 //! bytes inside a payload from passing for a record. Any later format keeps the length and the checksum of the
 //! header, so that "newer" can be told from "damaged".
 
-use eads_domain::encode::{Reader, sha256_pae};
+pub(super) use eads_domain::chain::{genesis, link};
+use eads_domain::encode::Reader;
 use eads_domain::id::Hash;
 
 use super::MAX_RECORD;
@@ -26,16 +27,6 @@ pub(super) const MAX_LABEL: usize = 63;
 
 const HEADER_MAGIC: &[u8; 8] = b"EADSJRNL";
 const FRAME_MAGIC: &[u8; 4] = b"EADR";
-
-/// The chain value before the first record.
-pub(super) fn genesis(label: &str) -> Hash {
-    sha256_pae(&[b"eads/v1/journal-genesis", label.as_bytes()])
-}
-
-/// The chain value after a record.
-pub(super) fn link(before: &Hash, sequence: u64, payload: &[u8]) -> Hash {
-    sha256_pae(&[b"eads/v1/journal", before.as_bytes(), &sequence.to_be_bytes(), payload])
-}
 
 /// The first block of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -280,6 +280,34 @@ impl Journal {
         self.reader().replay(from)
     }
 
+    /// The same up to the record `until`, if there are that many.
+    ///
+    /// # Errors
+    /// As [`Journal::replay`].
+    pub fn replay_until(&self, from: u64, until: u64) -> Result<Replay, JournalError> {
+        let mut reader = self.reader();
+        reader.head.sequence = reader.head.sequence.min(until);
+        reader.replay(from)
+    }
+
+    /// The first record of each file, ascending. Blocking.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] if the directory cannot be listed.
+    pub fn files(&self) -> Result<Vec<u64>, JournalError> {
+        Ok(segment::list(&self.dir)?.into_iter().map(|(first, _)| first).collect())
+    }
+
+    /// The record up to which something else stands for the records; none if all of them are here.
+    pub fn base(&self) -> Option<Head> {
+        self.shared.base()
+    }
+
+    /// The chain value before the first record that is here: that of the base, or where every chain begins.
+    pub fn origin(&self) -> Head {
+        self.base().unwrap_or_else(|| Head { sequence: 0, chain: format::genesis(&self.label) })
+    }
+
     /// Reads and verifies everything up to the present head. Blocking.
     ///
     /// # Errors

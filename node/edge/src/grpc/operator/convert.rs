@@ -9,7 +9,7 @@ use eads_domain::value::{BlobRef, Value};
 use eads_domain::wire::{slot_value, slot_value_message};
 use eads_proto::v1;
 use eads_service::ServiceError;
-use eads_service::audit::{Actor, EntryKind, Listed, Shown};
+use eads_service::audit::{Compared, Exchanged, Listed, Shown};
 use eads_service::court::CaseId;
 use eads_service::import::Rejection;
 use eads_service::notices::{Contest, Draft, HolderView, Issued, NoticeDetail, NoticeView};
@@ -249,23 +249,15 @@ pub(super) fn rejection(rejection: &Rejection) -> v1::ImportRejection {
 
 pub(super) fn audit_entry(listed: Listed) -> v1::AuditEntry {
     let entry = listed.entry;
-    let kind = match entry.kind {
-        EntryKind::Intent => "intent",
-        EntryKind::Outcome => "outcome",
-        EntryKind::Event => "event",
-    };
     let shown =
         |shown: &Shown| v1::ShownStatement { digest: shown.digest.as_bytes().to_vec(), slots: shown.slots.bits() };
     v1::AuditEntry {
         sequence: listed.sequence,
-        kind: kind.to_owned(),
+        kind: entry.kind.as_str().to_owned(),
         at: entry.at.as_unix(),
         request_id: entry.request.as_bytes().to_vec(),
         actor: entry.actor.label(),
-        roles: match &entry.actor {
-            Actor::Operator { roles, .. } => roles.clone(),
-            _ => Vec::new(),
-        },
+        roles: entry.actor.roles().to_vec(),
         operation: entry.operation,
         purpose: entry.purpose.unwrap_or_default(),
         legal_basis: entry.legal_basis.unwrap_or_default(),
@@ -277,6 +269,27 @@ pub(super) fn audit_entry(listed: Listed) -> v1::AuditEntry {
         unfinished: listed.unfinished,
         chain: listed.chain.as_bytes().to_vec(),
         subject: entry.subject.unwrap_or_default(),
+        intent: entry.intent.unwrap_or_default(),
+    }
+}
+
+pub(super) fn compared(compared: &Compared) -> v1::CompareAuditResponse {
+    let exchange = |one: &Exchanged| v1::AuditExchange {
+        request_id: one.exchange.request.as_bytes().to_vec(),
+        asker: one.exchange.asker.to_string(),
+        answerer: one.exchange.answerer.to_string(),
+        result: one.exchange.result.as_str().to_owned(),
+        at: one.at.as_unix(),
+    };
+    v1::CompareAuditResponse {
+        from: compared.from.as_unix(),
+        to: compared.to.as_unix(),
+        both: compared.both,
+        differing: compared.differing.iter().map(exchange).collect(),
+        only_here: compared.only_here.iter().map(exchange).collect(),
+        unanswered: compared.unanswered,
+        only_there: compared.only_there.iter().map(|digest| digest.as_bytes().to_vec()).collect(),
+        truncated: compared.truncated,
     }
 }
 

@@ -16,6 +16,7 @@ mod officer;
 mod peering;
 mod photo;
 mod record;
+mod recorded;
 mod search;
 mod subject;
 mod sync;
@@ -43,6 +44,7 @@ use tonic::metadata::MetadataMap;
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Status};
 
+use self::recorded::{Admitted, Recorded};
 use super::MAX_ANSWER_BYTES;
 use crate::error::status;
 use crate::tls::OperatorIdentity;
@@ -89,9 +91,12 @@ impl OperatorApi {
         macro_rules! bounded {
             ($($server:ident),+) => {$(
                 routes.add_service(
-                    $server::new(self.clone())
-                        .max_decoding_message_size(MAX_REQUEST_BYTES)
-                        .max_encoding_message_size(MAX_ANSWER_BYTES),
+                    Recorded::new(
+                        $server::new(self.clone())
+                            .max_decoding_message_size(MAX_REQUEST_BYTES)
+                            .max_encoding_message_size(MAX_ANSWER_BYTES),
+                        self.node.clone(),
+                    ),
                 );
             )+};
         }
@@ -119,6 +124,9 @@ impl OperatorApi {
         })?;
         let request = self.request_id(&metadata)?;
         let admitted = self.node.admit(&identity.certificate, request, method).await;
+        if let (Ok(call), Some(recorded)) = (&admitted, extensions.get::<Admitted>()) {
+            recorded.set(call, method);
+        }
         admitted.map(|call| (call, message)).map_err(|error| status(&error))
     }
 

@@ -54,7 +54,7 @@ impl House {
         let entropy = Arc::new(SystemEntropy);
         let keys = KeyTree::create_with_cost(dir.path(), &passphrase, KdfCost::TESTS, entropy.clone()).unwrap();
         let keys = Arc::new(keys);
-        let audit = AuditLog::open(&dir.path().join("audit"), keys.clone(), Arc::new(SystemClock)).unwrap();
+        let audit = AuditLog::open(&dir.path().join("audit"), None, keys.clone(), Arc::new(SystemClock)).unwrap();
         let (directory, registry) = (NodePeers::new(), ConnectionRegistry::new());
         let operator_registry = OperatorRegistry::new();
         let node_handle = IdentityHandle::new(tls_ca.node(code));

@@ -91,6 +91,10 @@ impl PeerService for Peer {
         Err(Status::unimplemented("get_held"))
     }
 
+    async fn match_audit(&self, _: Request<v1::MatchAuditRequest>) -> Result<Response<v1::MatchAuditResponse>, Status> {
+        Err(Status::unimplemented("match_audit"))
+    }
+
     async fn return_register(
         &self,
         _: Request<v1::ReturnRegisterRequest>,

@@ -122,7 +122,8 @@ async fn a_refused_connection_is_in_the_audit_log() {
     let connecting = id.connect_as("MY", Authority::new().node("MY"));
     assert!(soon(connecting).await.is_err());
     let written = || {
-        let listed = id.node.audit().list(None, 100, false, None, false).unwrap();
+        let listed =
+            id.node.audit().list(&eads_service::audit::Find { limit: 100, ..Default::default() }, false).unwrap();
         listed.into_iter().find(|listed| listed.entry.operation == "TlsRefused").map(|listed| listed.entry)
     };
     let entry = soon(async {

@@ -110,6 +110,13 @@ impl PeerService for Mirror {
         Err(Status::unimplemented("get_held"))
     }
 
+    async fn match_audit(
+        &self,
+        _: Request<eads_proto::v1::MatchAuditRequest>,
+    ) -> Result<Response<eads_proto::v1::MatchAuditResponse>, Status> {
+        Err(Status::unimplemented("match_audit"))
+    }
+
     async fn return_register(
         &self,
         _: Request<eads_proto::v1::ReturnRegisterRequest>,

@@ -3,10 +3,11 @@
 //! No entry holds a value of a notice or record. What was asked is sealed under a day key, so that the chain
 //! verifies for ever and the question is gone at the end of its retention.
 
-use eads_domain::clock::Timestamp;
-use eads_domain::id::{Hash, MemberId, RequestId};
-use eads_domain::slot::SlotSet;
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{Hash, MemberId, RequestId};
+use crate::slot::SlotSet;
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,14 @@ impl Actor {
             Self::Node => "node".to_owned(),
         }
     }
+
+    /// The roles of an operator; nobody else has any.
+    pub fn roles(&self) -> &[String] {
+        match self {
+            Self::Operator { roles, .. } => roles,
+            Self::Peer(_) | Self::Node => &[],
+        }
+    }
 }
 
 /// What kind of entry.
@@ -46,6 +55,17 @@ pub enum EntryKind {
     Outcome,
     /// Something that happened by itself, or was refused at once.
     Event,
+}
+
+impl EntryKind {
+    /// The code in outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Outcome => "outcome",
+            Self::Event => "event",
+        }
+    }
 }
 
 /// A statement that was shown, and which of its slots: never their values.
@@ -87,6 +107,10 @@ pub struct Entry {
     /// What was asked, sealed, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_query: Option<String>,
+    /// SHA-256(PAE("eads/v1/audit-key", key)) of the day key that seals it: AES-GCM-SIV does not commit to its key,
+    /// so without this a text could be made that opens to another one under another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_key: Option<Hash>,
     /// The notice or draft concerned, by its reference or identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -115,10 +139,27 @@ impl Entry {
             case_reference: None,
             peer: None,
             sealed_query: None,
+            query_key: None,
             subject: None,
             intent: None,
             result: None,
             shown: Vec::new(),
         }
+    }
+
+    /// The bytes that are written and chained: JSON on one line.
+    ///
+    /// # Errors
+    /// Never in practice: every field is text or a number.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads those bytes.
+    ///
+    /// # Errors
+    /// For anything that is not such an entry.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
     }
 }
