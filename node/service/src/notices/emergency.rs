@@ -52,7 +52,7 @@ impl Node {
         let mut entry = self.entry(call, "IssueInEmergency");
         entry.subject = Some(id.to_string());
         let stated: String = reason.chars().take(super::review::MAX_WORDS).collect();
-        entry.sealed_query = Some(self.audit.seal_query(&stated)?);
+        self.audit.seal_query(&mut entry, &stated)?;
         let intent = self.audit.intent(entry).await?;
         // Before the lock: what peers give back of own notices is written under it.
         let outcome = match self.may_sequence().await {
