@@ -270,7 +270,7 @@ fn open_blocking(
     let identity = Identity::load(dir, passphrase).map_err(|error| LifecycleError::new(&error))?;
     keys.use_ballast(store.ballast().clone());
     let blobs = BlobStore::open(dir, keys.clone()).map_err(|error| LifecycleError::new(&error))?;
-    let base = tokio::runtime::Handle::current().block_on(AuditLog::base(&store));
+    let base = tokio::runtime::Handle::current().block_on(AuditLog::base(&*store));
     let audit = base
         .and_then(|base| AuditLog::open(&dir.join(AUDIT), base, keys.clone(), clock.clone()))
         .map_err(|error: ServiceError| LifecycleError::new(&error))?;

@@ -32,8 +32,9 @@ impl Node {
     ) -> Result<(), ServiceError> {
         let signed = Countersignature::new(sequence, chain, at, signature, &call.certificate);
         let work = async {
-            let card = self.identity.card.card();
-            signed.verify(self.member, self.register_id, card.operator_anchor.as_der())?;
+            let identity = self.identity();
+            let anchor = identity.card.card().operator_anchor.as_der();
+            signed.verify(self.member, self.register_id, anchor)?;
             if at.seconds_since(self.clock.now()).abs() > CLOCKS {
                 let text = "the signature's time is far from this node's clock";
                 return Err(ServiceError::invalid("COUNTERSIGNATURE_TIME", text));
@@ -55,7 +56,8 @@ impl Node {
     /// The signatures that are good under the present operator CA, by the entries that they cover, each with its
     /// auditor.
     pub(super) async fn countersignatures(&self) -> Result<Vec<(OperatorName, Countersignature)>, ServiceError> {
-        let anchor = self.identity.card.card().operator_anchor.as_der();
+        let identity = self.identity();
+        let anchor = identity.card.card().operator_anchor.as_der();
         let mut good = Vec::new();
         let mut pages = Pages::of(&*self.store, area::AUDIT_COUNTERSIGNATURE);
         while let Some(page) = pages.next().await? {

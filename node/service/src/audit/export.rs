@@ -126,8 +126,8 @@ impl Node {
             inclusion,
             checkpoint: String::from_utf8_lossy(checkpoint.bytes()).into_owned(),
         };
-        let card = &self.identity.card;
-        let proof = AuditProof::new(card, format, (first, last, asked_last), (before, after), anchor, signed);
+        let identity = self.identity();
+        let proof = AuditProof::new(&identity.card, format, (first, last, asked_last), (before, after), anchor, signed);
         proof
             .to_json()
             .map_err(|error| ServiceError::internal("PROOF_UNWRITABLE", "the proof cannot be written").caused_by(error))
