@@ -101,7 +101,7 @@ fn what_an_officer_may_not_do_or_cannot_find_is_told_apart_by_the_exit_status() 
     let file = home.write("red.toml", &red("forbidden"));
     let draft = ["notice", "draft", &file, "--valid-days", "30"];
     assert_eq!(officer("officer", &draft), (3, "ROLE_REQUIRED".to_owned()));
-    assert_eq!(officer("issuer", &["audit", "show"]), (3, "ROLE_REQUIRED".to_owned()));
+    assert_eq!(officer("issuer", &["audit", "search"]), (3, "ROLE_REQUIRED".to_owned()));
     assert_eq!(officer("officer", &["notice", "show", &unknown()]), (4, "NOTICE_UNKNOWN".to_owned()));
     assert_eq!(officer("issuer", &["notice", "issue", &"0".repeat(32)]).0, 4);
     let broken = home.write("broken.toml", "kind = \"red\"\nsubject = \"person\"\n");
