@@ -217,12 +217,12 @@ impl Node {
         entry.peer = Some(peer);
         entry.subject = Some(format!("from {from} to {to}"));
         let intent = self.audit.intent(entry).await?;
-        let compared = self.compare(peer, from, to).await;
+        let compared = self.compare_with(peer, from, to).await;
         self.audit.close(intent, &compared).await?;
         compared
     }
 
-    async fn compare(&self, peer: MemberId, from: Timestamp, to: Timestamp) -> Result<Compared, ServiceError> {
+    async fn compare_with(&self, peer: MemberId, from: Timestamp, to: Timestamp) -> Result<Compared, ServiceError> {
         fit(from, to, LONGEST)?;
         if self.peers.get(peer).is_none_or(|peer| !peer.is_accepted()) {
             return Err(ServiceError::not_found("PEER_UNKNOWN", format!("{peer} is not an accepted peer")));
