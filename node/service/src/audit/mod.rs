@@ -21,8 +21,8 @@ mod verify;
 pub use eads_domain::audit::{Actor, Countersignature, Entry, EntryKind, FileFormat, Shown};
 
 pub(crate) use anchors::{Anchor, anchors};
-pub(crate) use concerning::Concerning;
 pub use compare::{Compared, Exchanged, MatchAsked, MatchPage};
+pub(crate) use concerning::Concerning;
 pub use export::{ExportAsked, ExportPart};
 pub use find::{Filter, Find, Found, Listed};
 pub use log::{AuditLog, Intent};
