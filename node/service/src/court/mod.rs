@@ -10,6 +10,7 @@
 
 mod case_id;
 mod hold;
+mod keep;
 mod known;
 mod owed;
 mod pack;
