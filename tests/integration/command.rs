@@ -81,7 +81,7 @@ fn the_life_of_a_notice_is_typed_from_its_first_words_to_its_review() {
     let confirmation = alone[0]["done"]["confirmation_draft_id"].as_str().unwrap();
     let reference = held["reference"].as_str().unwrap();
     let page = json(&officer("officer", &["notice", "show", reference]));
-    assert_eq!((&page["caution"], &page["marks"][0]), (&"emergency-unapproved".into(), &"emergency".into()));
+    assert_eq!((&page["cautions"][0], &page["marks"][0]), (&"emergency-unapproved".into(), &"emergency".into()));
     assert_eq!(json(&officer("issuer", &["notice", "confirm", reference]))["draft_id"], confirmation);
     json(&officer("approver", &["notice", "approve", confirmation]));
     json(&officer("issuer", &["notice", "issue", confirmation]));
