@@ -37,6 +37,8 @@ pub(super) struct House {
     pub(super) served: JoinHandle<()>,
     code: String,
     operator_address: SocketAddr,
+    /// Everybody has one certificate, however often they connect.
+    people: std::sync::Mutex<std::collections::BTreeMap<String, Arc<Issued>>>,
     _handles: [IdentityHandle; 2],
     _dir: tempfile::TempDir,
     _end: DropGuard,
@@ -109,6 +111,7 @@ impl House {
             served,
             code: code.to_owned(),
             operator_address,
+            people: std::sync::Mutex::default(),
             _handles: [node_handle, operator_handle],
             _dir: dir,
             _end: stop.clone().drop_guard(),
@@ -118,7 +121,9 @@ impl House {
 
     /// A channel of the operator `name` with `roles`, as the command makes one.
     pub(super) async fn operator(&self, name: &str, roles: &str) -> Channel {
-        self.channel(&self.operators_ca.operator(&self.code, name, roles)).await
+        let issue = || Arc::new(self.operators_ca.operator(&self.code, name, roles));
+        let person = self.people.lock().unwrap().entry(name.to_owned()).or_insert_with(issue).clone();
+        self.channel(&person).await
     }
 
     pub(super) async fn channel(&self, operator: &Issued) -> Channel {
