@@ -277,7 +277,7 @@ fn resigned(member: &Member, mut pack: CourtPack) -> String {
     pack.pack_signature = String::new();
     let unsigned = serde_json::to_string_pretty(&pack).unwrap();
     let end = unsigned.rfind(SIGNATURE_FIELD).unwrap();
-    let signature = member.identity().signing_key.sign(&pae(&[LABEL, unsigned[..end].as_bytes()]));
+    let signature = member.identity().signing_key.sign(&pae(&[LABEL, &unsigned.as_bytes()[..end]]));
     pack.pack_signature = hex::encode(signature.to_bytes());
     serde_json::to_string_pretty(&pack).unwrap()
 }

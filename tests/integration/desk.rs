@@ -282,8 +282,8 @@ async fn an_exercise_meets_exercises_only() {
     let references = |notices: Vec<v1::DeskNotice>| -> Vec<String> {
         notices.into_iter().map(|one| one.notice.unwrap_or_default().reference).collect()
     };
-    assert_eq!(references(desk(&my, false, true).await), [exercise.clone()]);
-    assert_eq!(references(desk(&my, false, false).await), [real.clone()]);
+    assert_eq!(references(desk(&my, false, true).await), std::slice::from_ref(&exercise));
+    assert_eq!(references(desk(&my, false, false).await), std::slice::from_ref(&real));
     approve(&my, &exercise, &[], false).await.unwrap();
     approve(&my, &real, &[], false).await.unwrap();
 

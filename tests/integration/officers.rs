@@ -396,6 +396,7 @@ fn toml_text(file: &Path, key: &str) -> String {
 }
 
 /// Another program opens the file with the right password only, and finds the officer in it.
+#[allow(clippy::print_stderr, reason = "what was not tried is said")]
 fn openssl_reads(file: &str, password: &str, name: &str) {
     let open = |password: &str| {
         let pass = format!("pass:{password}");
