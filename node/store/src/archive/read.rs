@@ -157,7 +157,7 @@ impl<R: Read> ArchiveReader<R> {
         Ok(Some(Record { kind, body: Zeroizing::new(body) }))
     }
 
-    /// What the whole file was, once [`ArchiveReader::next`] has given its last record.
+    /// What the whole file was, once [`ArchiveReader::next_record`] has given its last record.
     pub fn totals(&self) -> Written {
         let digest: [u8; 32] = self.input.hash.clone().finalize().into();
         Written { bytes: self.input.bytes + 32, records: self.records, sha256: Hash::from_bytes(digest) }
