@@ -130,7 +130,7 @@ async fn an_import_that_cannot_begin_says_why_and_is_written_down() {
     let entries = my.audit_entries().await;
     let ends = entries.iter().filter(|entry| entry.operation == "ImportRecords" && !entry.result.is_empty());
     let ends: Vec<&str> = ends.map(|entry| entry.result.as_str()).collect();
-    assert_eq!(ends, ["IMPORT_COLUMN_UNKNOWN", "IMPORT_HEADER_MISSING"]);
+    assert_eq!(ends, ["IMPORT_COLUMN_UNKNOWN", "IMPORT_HEADER_MISSING", "IMPORT_FORMAT_UNKNOWN"]);
     assert_eq!(status(&my).await.records, 0);
 }
 
