@@ -110,8 +110,10 @@ async fn harmed(member: &Member, area: Area, pick: impl Fn(&[u8], &[u8]) -> bool
         assert!(!batch.is_empty(), "there is no such row in {area:?}");
         vault.store().commit(batch).await.unwrap();
     }
+    member.let_go().await;
     let outcome = checked(member.dir()).await.unwrap();
     member.vault().await.store().commit(undo).await.unwrap();
+    member.let_go().await;
     outcome
 }
 

@@ -189,6 +189,14 @@ impl Member {
         Vault::new(Arc::new(store), Arc::new(keys))
     }
 
+    /// Waits until nobody in this process holds the stopped node's directory: what a call still held goes with that call.
+    ///
+    /// # Panics
+    /// When it stays held.
+    pub async fn let_go(&self) {
+        crate::wait::until("the directory is let go", || async { self.is_closed() }).await;
+    }
+
     /// Stops the node and waits until everything of it is closed.
     ///
     /// # Panics

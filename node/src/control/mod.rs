@@ -10,7 +10,7 @@
 //! against the node's own user.
 //!
 //! A command is added in three places: a variant of [`Request`] with what it needs and its name in
-//! [`Request::operation`]; an arm in [`perform`] that works on a [`Target`], tells [`Progress`], ends early when
+//! `Request::operation`; an arm in [`perform`] that works on a [`Target`], tells [`Progress`], ends early when
 //! [`Progress::is_stopped`], and returns an [`Outcome`]; and a subcommand whose arguments become the request and go
 //! to `maintain` in `maintain.rs`. Nothing else knows which commands there are.
 
