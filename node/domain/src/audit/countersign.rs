@@ -114,7 +114,7 @@ impl Countersignature {
     }
 }
 
-/// PAE("eads/v1/audit-countersign", member[2], register[16], u64 sequence, chain[32], i64 at).
+/// `PAE("eads/v1/audit-countersign", member[2], register[16], u64 sequence, chain[32], i64 at)`.
 fn message(member: MemberId, register: RegisterId, sequence: u64, chain: &Hash, at: Timestamp) -> Vec<u8> {
     pae(&[
         LABEL,

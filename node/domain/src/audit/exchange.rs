@@ -69,7 +69,7 @@ impl Coded for InvalidDigests {
 }
 
 impl Exchange {
-    /// SHA-256(PAE("eads/v1/audit-match", request[16], "query", asker[2], answerer[2])), and the same with the result's
+    /// `SHA-256(PAE("eads/v1/audit-match", request[16], "query", asker[2], answerer[2]))`, and the same with the result's
     /// code as one more part.
     pub fn digest(&self) -> ExchangeDigest {
         let parts = [LABEL, self.request.as_bytes(), b"query", self.asker.as_bytes(), self.answerer.as_bytes()];
