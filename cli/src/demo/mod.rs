@@ -131,7 +131,7 @@ async fn perform(
     let made = Federation::create(&Programs::current()?, workplace.dir(), participants).await?;
     let federation = place.insert(made);
     narrator.measured("made", "keys, authorities, cards and stores made", started.elapsed())?;
-    steps::perform(&mut Story::new(federation, narrator).await?).await
+    steps::perform(&mut Story::new(federation, narrator)?).await
 }
 
 fn participants(count: u8) -> Result<Vec<Participant>, CliError> {

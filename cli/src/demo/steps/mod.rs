@@ -16,7 +16,6 @@ use std::fmt::Display;
 use std::fs;
 
 use eads_domain::id::MemberId;
-use eads_domain::operator::Role;
 use serde_json::Value;
 
 use super::Trouble;
@@ -51,7 +50,7 @@ pub(super) async fn perform(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
 const CHIEF: &str = "chief";
 
 impl<'a, 'b> Story<'a, 'b> {
-    pub(super) async fn new(federation: &'a mut Federation, narrator: &'a mut Narrator<'b>) -> Result<Self, Trouble> {
+    pub(super) fn new(federation: &'a mut Federation, narrator: &'a mut Narrator<'b>) -> Result<Self, Trouble> {
         let [indonesia, malaysia, thailand] = ["ID", "MY", "TH"].map(|id| {
             let found = federation.members().into_iter().find(|member| member.to_string() == id);
             found.ok_or_else(|| FederationError::Directory {
@@ -60,9 +59,6 @@ impl<'a, 'b> Story<'a, 'b> {
             })
         });
         let (indonesia, malaysia, thailand) = (indonesia?, malaysia?, thailand?);
-        for member in [indonesia, thailand] {
-            federation.node(member)?.hire(CHIEF, &[Role::Officer, Role::Issuer, Role::Approver]).await?;
-        }
         Ok(Self { federation, narrator, indonesia, malaysia, thailand, reference: String::new() })
     }
 

@@ -1,8 +1,9 @@
 //! Every node runs and answers its own officers.
 
+use eads_domain::operator::Role;
 use tokio::time::Instant;
 
-use super::{Story, expect, text};
+use super::{CHIEF, Story, expect, text};
 use crate::demo::Trouble;
 
 pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
@@ -19,5 +20,11 @@ pub(super) async fn play(story: &mut Story<'_, '_>) -> Result<(), Trouble> {
             format!("{}  {:<18} peers at {}, register {register}…", node.member(), node.name(), node.peer_address());
         story.narrator.fact(line)?;
     }
+    for member in [story.indonesia, story.thailand] {
+        story.federation.node(member)?.hire(CHIEF, &[Role::Officer, Role::Issuer, Role::Approver]).await?;
+    }
+    story
+        .narrator
+        .fact(format!("two administrators of {} and of {} each enrol an officer", story.indonesia, story.thailand))?;
     Ok(story.narrator.end()?)
 }
