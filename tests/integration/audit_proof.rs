@@ -219,7 +219,7 @@ async fn old_entries_go_in_whole_files_and_what_is_left_says_where_it_begins() {
     id.restart().await;
     let again = sound_audit(&id).await;
     assert_eq!(again.pruned_through, pruned);
-    // An export begins where the log does, and a backup brings it back as it is.
+    // An export begins where the log does.
     let auditor = Auditor::of(&id, house.path());
     let file = house.path().join("left.jsonl");
     let exported = auditor.json(&["audit", "export", "-o", file.to_str().unwrap()]);

@@ -24,10 +24,10 @@ pub enum OfficerRefusal {
     /// Its validity is over.
     #[error("this certificate has expired")]
     Expired,
-    /// Its holder may not work for now.
+    /// Its holder is suspended, until an administrator takes that back.
     #[error("the officer is suspended")]
     Suspended,
-    /// Its holder may not work any more.
+    /// Its holder is revoked, for good: work goes on with a new enrolment only.
     #[error("the officer is revoked")]
     Revoked,
 }
