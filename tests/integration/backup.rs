@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use eads_domain::clock::SystemClock;
 use eads_domain::entropy::SystemEntropy;
+use eads_domain::id::RequestId;
 use eads_node::backup::{RestoreOptions, restore};
 use eads_node::check;
 use eads_node::config::{Config, FILE_NAME};
 use eads_node::control::{Asked, Outcome, Refusal, Request, ask};
+use eads_proto::v1;
 use eads_service::area;
+use eads_service::audit::{Actor, Entry, EntryKind};
 use eads_store::keys::KdfCost;
 use eads_store::port::{Area, Scan};
 use eads_tests::content::{red, secrets};
@@ -271,4 +274,37 @@ async fn a_restored_audit_log_has_the_chain_and_the_questions_that_it_had() {
     id.start().await;
     let asked = format!("{:?}", id.audit_entries().await);
     assert!(asked.contains("XQUESTION"), "the auditor still reads what was asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_log_whose_old_entries_were_removed_comes_back_from_where_it_begins() {
+    let house = House::new();
+    let mut id = Member::create(house.path(), "ID");
+    (id.limits.audit_query_days, id.limits.audit_keep_days) = (1, Some(30));
+    id.start().await;
+    // More than a file of the log holds.
+    for _ in 0..12 {
+        let request = RequestId::random(&SystemEntropy);
+        let mut entry = Entry::new(EntryKind::Event, id.now(), request, Actor::Node, "Filled");
+        entry.subject = Some("x".repeat(900 * 1024));
+        id.node().audit().event(entry, "OK").await.unwrap();
+    }
+    id.clock.advance(40 * 86_400);
+    id.node().anchor_audit().await.unwrap();
+    let pruned = id.node().prune_audit().await.unwrap().expect("a file of old entries");
+    let taken = backup(&id, &house.path().join("backups"), &house.path().join("escrow")).await.unwrap();
+    let before = audit_of(&id).await;
+    id.stop().await;
+    std::fs::remove_dir_all(id.dir()).unwrap();
+    let outcome = restored(options(&taken, id.dir())).await.unwrap();
+    assert!(outcome.sound, "{}", outcome.lines.join("\n"));
+    id.start().await;
+    let after = audit_of(&id).await;
+    assert!(before.sound && after.sound, "{after:?}");
+    assert_eq!((after.pruned_through, before.pruned_through), (pruned, pruned));
+    assert!(after.last > pruned, "{after:?}");
+}
+
+async fn audit_of(member: &Member) -> v1::VerifyAuditResponse {
+    member.operator("auditor").audit().verify_audit(v1::VerifyAuditRequest {}).await.unwrap().into_inner()
 }

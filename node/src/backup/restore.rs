@@ -146,7 +146,7 @@ async fn build(
     let store = Arc::new(EmbeddedStore::open(partial, EmbeddedOptions::default())?);
     let keys = KeyTree::create_carried(partial, &secret, options.cost, entropy, &inspection.carried)?;
     let keys = Arc::new(keys);
-    let audit = AuditLog::open(&partial.join("audit"), None, keys.clone(), clock)?;
+    let audit = AuditLog::begin(&partial.join("audit"), inspection.summary.audit_begins_behind(), keys.clone(), clock)?;
     let blobs = BlobStore::open(partial, keys.clone())?;
     let mut restorer = Restorer::new(store, keys, blobs, audit);
     while let Some(record) = reader.next_record()? {

@@ -41,7 +41,28 @@ impl AuditLog {
         keys: Arc<KeyTree>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
-        let options = JournalOptions::new(LABEL).base(base);
+        Self::open_with(dir, JournalOptions::new(LABEL).base(base), keys, clock)
+    }
+
+    /// Makes a log in an empty `dir` that goes on where another copy of it began, behind `base`.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`].
+    pub fn begin(
+        dir: &Path,
+        base: Option<Head>,
+        keys: Arc<KeyTree>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServiceError> {
+        Self::open_with(dir, JournalOptions::new(LABEL).base(base).begin(base), keys, clock)
+    }
+
+    fn open_with(
+        dir: &Path,
+        options: JournalOptions,
+        keys: Arc<KeyTree>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServiceError> {
         let options = match keys.ballast() {
             Some(ballast) => options.ballast(ballast.clone()),
             None => options,

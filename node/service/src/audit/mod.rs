@@ -26,6 +26,7 @@ pub(crate) use concerning::Concerning;
 pub use export::{ExportAsked, ExportPart};
 pub use find::{Filter, Find, Found, Listed};
 pub use log::{AuditLog, Intent};
+pub(crate) use retention::Base;
 pub(crate) use tally::Tally;
 pub use verify::{AuditFlaw, AuditVerification};
 

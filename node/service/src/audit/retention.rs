@@ -47,6 +47,11 @@ impl AuditLog {
         Ok(base.map(|base| Head { sequence: base.sequence, chain: base.chain }))
     }
 
+    /// Behind which entry the log begins now; none if all of them are here.
+    pub(crate) fn begins_behind(&self) -> Option<Head> {
+        self.journal.base()
+    }
+
     /// The end of the last of the oldest files that hold nothing but entries from before `before`, none of them behind
     /// `anchored`.
     fn cut(&self, before: Timestamp, anchored: u64) -> Result<Option<Head>, ServiceError> {

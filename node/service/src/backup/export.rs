@@ -68,6 +68,7 @@ impl<W: Write> Exporter<W> {
             sequence: 0,
             register_size: 0,
             mark: 0,
+            audit_base: None,
             audit_entries: 0,
             audit_chain: eads_domain::id::Hash::from_bytes([0; 32]),
             counts: BTreeMap::new(),
@@ -141,16 +142,26 @@ impl<W: Write> Exporter<W> {
             let (signed, _) = signing.checkpoint(&bytes, *member, *register)?;
             self.summary.register_size = signed.checkpoint().size;
         }
+        // The beginning first: what records that it moved is then before the end.
+        self.summary.audit_base = self.audit_base();
         let (entries, chain) = self.source.audit.head();
         (self.summary.audit_entries, self.summary.audit_chain) = (entries, chain);
         Ok(())
     }
 
+    fn audit_base(&self) -> Option<(u64, eads_domain::id::Hash)> {
+        self.source.audit.begins_behind().map(|base| (base.sequence, base.chain))
+    }
+
     /// The audit log up to the moment, with the keys of its questions that still exist.
     ///
     /// # Errors
-    /// When audit, keys or file fail.
+    /// `BACKUP_OUTRUN` when old entries were removed since that moment. When audit, keys or file fail.
     pub fn audit(&mut self) -> Result<(), ServiceError> {
+        if self.audit_base() != self.summary.audit_base {
+            return Err(ServiceError::unavailable("BACKUP_OUTRUN", "old audit entries were removed meanwhile")
+                .with_hint("take the backup again"));
+        }
         let mut day_keys: BTreeSet<KeySlot> = BTreeSet::new();
         let until = self.summary.audit_entries;
         for record in self.source.audit.clone().raw(until)? {

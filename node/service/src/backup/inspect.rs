@@ -45,7 +45,8 @@ struct Seen {
     day_keys: Vec<(KeySlot, [u8; 32])>,
     counts: BTreeMap<String, u64>,
     changing: bool,
-    audit: u64,
+    /// The first and the latest entry of the audit log.
+    audit: Option<(u64, u64)>,
 }
 
 impl Seen {
@@ -71,10 +72,12 @@ impl Seen {
             }
             AUDIT => {
                 let (sequence, _) = body.split_first_chunk::<8>().ok_or_else(malformed)?;
-                self.audit += 1;
-                if u64::from_be_bytes(*sequence) != self.audit {
+                let sequence = u64::from_be_bytes(*sequence);
+                let (first, last) = self.audit.unwrap_or((sequence, sequence.wrapping_sub(1)));
+                if last.checked_add(1) != Some(sequence) {
                     return Err(inconsistent("the audit log has a gap"));
                 }
+                self.audit = Some((first, sequence));
                 self.count("audit entries");
             }
             FILE => self.count("files"),
@@ -103,7 +106,9 @@ impl Seen {
         {
             return Err(inconsistent("it does not hold what it says"));
         }
-        if self.audit != summary.audit_entries {
+        let base = summary.audit_base.map_or(0, |(sequence, _)| sequence);
+        let whole = (base < summary.audit_entries).then_some((base + 1, summary.audit_entries));
+        if self.audit != whole {
             return Err(inconsistent("the audit log is not whole"));
         }
         let mut carried = Carried::new(secret, summary.mark)?;

@@ -38,6 +38,7 @@ use eads_domain::encode::Reader;
 use eads_domain::id::{Hash, MemberId};
 use eads_store::archive::ArchiveError;
 use eads_store::blobs::BlobName;
+use eads_store::journal::Head;
 use eads_store::keys::KeySlot;
 use eads_store::port::Area;
 use serde::{Deserialize, Serialize};
@@ -86,12 +87,22 @@ pub struct Summary {
     pub register_size: u64,
     /// Above all numbers of keys that were handed out.
     pub mark: u64,
-    /// Entries of the audit log.
+    /// The last entry that the audit log does not have any more, and the chain after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_base: Option<(u64, Hash)>,
+    /// The last entry of the audit log.
     pub audit_entries: u64,
     /// The audit log's chain after the last of them.
     pub audit_chain: Hash,
     /// Records by what they are; rows and values by their area.
     pub counts: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Behind which entry the audit log begins; none if all are in it.
+    pub fn audit_begins_behind(&self) -> Option<Head> {
+        self.audit_base.map(|(sequence, chain)| Head { sequence, chain })
+    }
 }
 
 /// What a row restored by this node says in [`META`](crate::area::META) until its peers were heard.

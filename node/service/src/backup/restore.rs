@@ -11,7 +11,7 @@ use eads_store::vault::{Vault, parts_needed};
 use super::areas::{self, Keep};
 use super::{AUDIT, CHANGES, FILE, GONE, PHOTO, ROW, Restored, Summary, VALUE, malformed, photo, place, value};
 use crate::area::{self, meta};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, Base};
 use crate::error::ServiceError;
 use crate::pages::Pages;
 use crate::rows;
@@ -144,6 +144,10 @@ impl Restorer {
         };
         let mut batch = Batch::new();
         rows::put(&mut batch, area::META, meta::RESTORED, &restored)?;
+        // Of the moment at which the log was read, which a removal may have come before.
+        if let Some((sequence, chain)) = summary.audit_base {
+            rows::put(&mut batch, area::META, meta::AUDIT_BASE, &Base { sequence, chain })?;
+        }
         self.store.commit(batch).await?;
         Ok(())
     }

@@ -66,6 +66,7 @@ pub struct JournalOptions {
     segment_bytes: usize,
     quick: bool,
     base: Option<Head>,
+    begin: Option<Head>,
     ballast: Option<Arc<Ballast>>,
     device: Device,
 }
@@ -79,7 +80,7 @@ impl JournalOptions {
             label.pop();
         }
         let (segment_bytes, device) = (DEFAULT_SEGMENT_BYTES, Device::default());
-        Self { label, schema: 1, segment_bytes, quick: false, base: None, ballast: None, device }
+        Self { label, schema: 1, segment_bytes, quick: false, base: None, begin: None, ballast: None, device }
     }
 
     /// The version of the records' meaning. A journal with a newer one is not opened; with an older one it goes on in
@@ -109,6 +110,14 @@ impl JournalOptions {
     #[must_use]
     pub const fn base(mut self, base: Option<Head>) -> Self {
         self.base = base;
+        self
+    }
+
+    /// For a directory without a single file: the new journal goes on behind this record of another copy of it. Where
+    /// there are files, they say where it begins.
+    #[must_use]
+    pub const fn begin(mut self, begin: Option<Head>) -> Self {
+        self.begin = begin;
         self
     }
 

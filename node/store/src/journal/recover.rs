@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::format::{Frame, has_later_group};
 use super::segment::{Flaw, Group, Position, Segment, Walk, damaged, file_name, list};
-use super::{JournalOptions, Recovered, TornTail};
+use super::{Head, JournalOptions, Recovered, TornTail};
 
 /// Where the writer goes on.
 pub(super) struct Resume {
@@ -90,7 +90,11 @@ fn needed(dir: &Path, options: &JournalOptions) -> Result<Vec<(u64, PathBuf)>, J
 
 /// Where the first file must begin.
 fn begin(dir: &Path, options: &JournalOptions, files: &[(u64, PathBuf)]) -> Result<Position, JournalError> {
-    let Some((first, path)) = files.first() else { return Ok(Position::genesis(&options.label)) };
+    let Some((first, path)) = files.first() else {
+        let genesis = Position::genesis(&options.label);
+        let behind = |begin: Head| Position { next: begin.sequence + 1, chain: begin.chain, ..genesis };
+        return Ok(options.begin.map_or(genesis, behind));
+    };
     let Some(base) = options.base.filter(|_| *first > 1) else { return Ok(Position::genesis(&options.label)) };
     if *first > base.sequence + 1 {
         return Err(damaged(&dir.join(file_name(base.sequence + 1)), 0, "the file is missing"));
