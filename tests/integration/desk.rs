@@ -12,6 +12,8 @@ use eads_tests::wait::until;
 use futures::TryStreamExt as _;
 use tonic::Status;
 
+use crate::programs::EADS;
+
 /// `id` sends what it has to `my`, whose desk looks at everything first.
 async fn quarantining(house: &House) -> (Member, Member) {
     let (id, my) = (house.member("ID").await, house.member("MY").await);
@@ -95,6 +97,16 @@ sex = "M"
 event-date = 2026-02-01
 "#
     )
+}
+
+/// What an officer of `member` reads on the page of a command.
+async fn typed(member: &Member, officer: &str, arguments: &[&str]) -> String {
+    let profile = member.dir().join("profiles").join(officer).join("profile.toml");
+    let mut command = tokio::process::Command::new(EADS);
+    command.arg("--profile").arg(profile).args(arguments).env_remove("EADS_PROFILE").stdin(std::process::Stdio::null());
+    let output = command.output().await.expect("the command runs");
+    assert!(output.status.code() == Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("a page")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,4 +310,62 @@ async fn an_exercise_meets_exercises_only() {
     assert_eq!(held.held_notices, 1, "exercises are not counted");
     let own = id.operator("officer").node().get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
     assert_eq!(own.notices_in_force, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_is_worked_from_the_command_line_and_its_word_stands_apart_from_the_owners() {
+    let house = House::new();
+    let (id, my) = quarantining(&house).await;
+    let reference = id.issue(&red("typing"), &[&my]).await;
+    let drill = id.issue(&format!("exercise = true\n{}", red("drilling")), &[&my]).await;
+    let unwanted = id.issue(&stolen_passport("XTYPED"), &[&my]).await;
+    for each in [&reference, &drill, &unwanted] {
+        id.receipted(each, &my, &["issue quarantined"]).await;
+    }
+    let listed = typed(&my, "approver", &["desk", "list"]).await;
+    assert!(listed.contains(&reference) && listed.contains("quarantined") && listed.contains("agreement"), "{listed}");
+    assert!(!listed.contains(&drill), "{listed}");
+    let drills = typed(&my, "approver", &["desk", "list", "--exercise"]).await;
+    assert!(drills.contains(&drill) && drills.lines().all(|line| line.starts_with("EXERCISE")), "{drills}");
+
+    typed(&my, "approver", &["desk", "approve", &reference, "--note", "warrant seen"]).await;
+    let shown = typed(&my, "approver", &["desk", "show", &reference]).await;
+    let (decided, said) = shown.split_once("What ID says").expect("two parts");
+    for word in ["Decision of the desk of MY", "approved, version 1", "approver", "warrant seen", "wait for the desk"] {
+        assert!(decided.contains(word), "{word}: {shown}");
+    }
+    assert!(said.contains("issued by") && said.contains("valid") && !said.contains("warrant seen"), "{shown}");
+    typed(&my, "approver", &["desk", "refuse", &unwanted, "--reason", "insufficient"]).await;
+    id.receipted(&unwanted, &my, &["issue rejected"]).await;
+    let status = typed(&id, "issuer", &["notice", "status", &unwanted]).await;
+    assert!(status.contains("rejected") && status.contains("insufficient"), "{status}");
+    let refused = typed(&my, "approver", &["desk", "show", &unwanted]).await;
+    assert!(refused.contains("refused (insufficient), version 1") && !refused.contains("XTYPED"), "{refused}");
+
+    // An exercise says so on every line of every page.
+    typed(&my, "approver", &["desk", "approve", &drill, "--for-all-versions"]).await;
+    let page = typed(&my, "officer", &["notice", "show", &drill]).await;
+    assert!(page.lines().all(|line| line.starts_with("EXERCISE") || line.is_empty()), "{page}");
+    let asked = ["search", "person", "--name", "drillingfamily drillinggiven", "--purpose", "exercise", "--exercise"];
+    let page = typed(&my, "officer", &asked).await;
+    assert!(
+        page.contains(&drill) && page.lines().all(|line| line.starts_with("EXERCISE") || line.is_empty()),
+        "{page}"
+    );
+    let held = typed(&my, "officer", &["notice", "list", "--holding", "held"]).await;
+    let line = held.lines().find(|line| line.contains(&drill)).expect("its line");
+    assert!(line.contains("EXERCISE"), "{held}");
+
+    let words = "contested:not the person";
+    let challenge = ["challenge", "record", &reference, "--by", "individual", "--reason", words, "--answer-by"];
+    let due = my.now().plus_seconds(30 * 86_400).to_string();
+    let day = due.get(..10).expect("a date");
+    let recorded = typed(&my, "approver", &[&challenge[..], &[day]].concat()).await;
+    assert!(recorded.contains("counts as contested") && recorded.contains("not the person"), "{recorded}");
+    let page = typed(&my, "officer", &["notice", "show", &reference]).await;
+    assert!(page.contains("CONTESTED") && page.contains("ID owes an answer by"), "{page}");
+    assert!(!page.contains("not the person"), "{page}");
+    my.clock.advance(40 * 86_400);
+    let overdue = typed(&my, "approver", &["challenge", "list"]).await;
+    assert!(overdue.contains("unanswered") && overdue.contains("no answer since"), "{overdue}");
 }
