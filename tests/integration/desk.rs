@@ -7,6 +7,7 @@ use eads_tests::house::{House, accept, connected};
 use eads_tests::member::Member;
 use eads_tests::operator::code;
 use eads_tests::photos::{draft_with, jpeg, picture};
+use eads_tests::ports;
 use eads_tests::questions;
 use eads_tests::wait::until;
 use futures::TryStreamExt as _;
@@ -368,4 +369,36 @@ async fn the_desk_is_worked_from_the_command_line_and_its_word_stands_apart_from
     my.clock.advance(40 * 86_400);
     let overdue = typed(&my, "approver", &["challenge", "list"]).await;
     assert!(overdue.contains("unanswered") && overdue.contains("no answer since"), "{overdue}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_a_victim_is_screened_first_and_no_observer_hears_of_it() {
+    let house = House::new();
+    let [my, th] = house.federation(["MY", "TH"]).await;
+    let mut xa = Member::create_as(house.path(), "XA", ports::free(), None, "observer");
+    xa.start().await;
+    accept(&my, &xa, &Terms::default()).await;
+    accept(&xa, &my, &Terms::default()).await;
+    connected(&my, 2).await;
+    let records = format!(
+        "key,family-name,given-names,birth-date,sex,documents,protection\n\
+         V-1,Victimfamily,Victimgiven,1990-01-02,F,passport|{}|MY,possible-victim-of-trafficking\n",
+        passport("victim")
+    );
+    assert_eq!(my.import_csv("shelter", &records).await.unwrap().inserted, 1);
+    // The passport was reported stolen; whoever carries it may be the one whom the record protects.
+    let stolen = th.issue(&stolen_passport(&passport("victim")), &[&my]).await;
+    th.receipted(&stolen, &my, &["issue accepted"]).await;
+    until("the two have met", || async { cautions(&my, &stolen).await == ["screen-first"] }).await;
+    let met = collisions(&my).await;
+    assert_eq!((met[0].0.as_str(), met[0].2.as_str()), (stolen.as_str(), "identifier"));
+    let asked = |subject: &str| v1::Query { subject: subject.to_owned(), ..questions::passport(&passport("victim")) };
+    let request = v1::SearchRequest { query: Some(asked("vehicle")), local_only: true, ..Default::default() };
+    let answers = my.search_as(request).await.unwrap();
+    let record = answers[0].hits.iter().find(|hit| hit.source == "record").expect("the record");
+    assert_eq!(record.cautions, ["screen-first"]);
+
+    // A document's number leads to its holder whatever the question is said to be about: not for an observer.
+    assert_eq!(th.outcomes(asked("vehicle")).await["MY"], "hit");
+    assert_eq!(xa.outcomes(asked("vehicle")).await["MY"], "no-hit");
 }

@@ -89,6 +89,20 @@ impl Member {
     /// # Panics
     /// When it cannot be made.
     pub fn create_at(home: &Path, id: &str, peers: SocketAddr, endpoints: Option<Vec<SocketAddr>>) -> Self {
+        Self::create_as(home, id, peers, endpoints, "member")
+    }
+
+    /// The same with a standing in the federation.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn create_as(
+        home: &Path,
+        id: &str,
+        peers: SocketAddr,
+        endpoints: Option<Vec<SocketAddr>>,
+        standing: &str,
+    ) -> Self {
         let member: MemberId = id.parse().expect("a member");
         let clock = Arc::new(ManualClock::new(*START));
         let operators = ports::free();
@@ -98,7 +112,7 @@ impl Member {
             member,
             dir: dir.clone(),
             display_name: id.parse().expect("a name"),
-            standing: "member".parse().expect("a standing"),
+            standing: standing.parse().expect("a standing"),
             peer_listen: peers,
             operator_listen: operators,
             endpoints: endpoints.iter().map(|at| at.to_string().parse().expect("an endpoint")).collect(),

@@ -33,7 +33,7 @@ const MAX_BIRTH_DATES: usize = 3;
 /// by an alias, or with a particle more.
 const STRONG_SCORE: u16 = 850;
 /// Entries that one look-up by name may compare.
-const NAME_WORK: usize = 4000;
+const NAME_WORK: usize = 1000;
 
 impl Node {
     /// Compares every notice that is put up for it. Returns how many.
@@ -98,7 +98,10 @@ impl Node {
     ) -> Result<(), ServiceError> {
         let this = Party::Notice(owner, notice);
         let content = self.compared(owner, notice).await?;
-        let met = content.map(|content| self.met(this, &content)).transpose()?.unwrap_or_default();
+        let met = match content {
+            Some(content) => self.met(this, &content).await,
+            None => BTreeMap::new(),
+        };
         let before = self.marks.pairs(this);
         for pair in &before {
             if !met.contains_key(pair) {
@@ -137,7 +140,7 @@ impl Node {
     }
 
     /// What a notice meets, among real own and held notices and records.
-    fn met(&self, this: Party, content: &ShownFields) -> Result<BTreeMap<Pair, MetBy>, ServiceError> {
+    async fn met(&self, this: Party, content: &ShownFields) -> BTreeMap<Pair, MetBy> {
         let says = Sides::of(content);
         let keys = content.search_keys();
         let mut met = BTreeMap::new();
@@ -160,8 +163,10 @@ impl Node {
                 let (accuses, protects) = if accused { (this, other) } else { (other, this) };
                 met.entry(Pair { accuses, protects }).or_insert(by);
             }
+            // Searches and deliveries go on in between.
+            tokio::task::yield_now().await;
         }
-        Ok(met)
+        met
     }
 }
 

@@ -1,6 +1,7 @@
 //! Searching what this member itself holds.
 
 use eads_domain::agreement::{Agreement, Shows};
+use eads_domain::card::Standing;
 use eads_domain::id::{MemberId, NoticeId};
 use eads_domain::query::{
     Caution, Hit, HitField, HitReason, HitSource, HitState, Query, QueryKey, Score, StatementPointer,
@@ -126,12 +127,22 @@ impl Node {
             let matches = self.look_up(&self.indexes.records, query, most)?;
             found.truncated |= matches.truncated;
             for matched in matches.matches {
-                if let Some((subject, whole)) = self.record_hit(&matched).await? {
+                if let Some((subject, whole)) = self.record_hit(&matched).await?
+                    && asker.is_none_or(|(asker, _)| self.may_hear_of(asker, subject))
+                {
                     found.push_for(asker, subject, whole);
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Whether a peer may be told of records about such a subject: an observer gets no personal data, whatever it asked
+    /// by.
+    fn may_hear_of(&self, peer: MemberId, subject: SubjectType) -> bool {
+        let standing = self.peers.get(peer).map(|peer| peer.card.card().standing);
+        let is_personal = matches!(subject, SubjectType::Person | SubjectType::Body | SubjectType::Document);
+        !is_personal || standing.is_some_and(|standing| standing != Standing::Observer)
     }
 
     fn look_up(&self, index: &Index, query: &Query, most: usize) -> Result<Matches, ServiceError> {
