@@ -13,6 +13,24 @@ pub(super) fn purpose() -> impl TypedValueParser<Value = Purpose> {
     PossibleValuesParser::new(Purpose::ALL.map(Purpose::as_str)).try_map(|code| Purpose::from_str(&code))
 }
 
+/// On which grounds something of this node's is looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct Grounds {
+    /// On which legal basis, as a code or short text; kept in the audit log.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "EADS_LEGAL_BASIS",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) legal_basis: String,
+    /// The case; kept in the audit log.
+    #[arg(long, value_name = "REFERENCE", default_value = "", hide_default_value = true)]
+    pub(super) case: String,
+}
+
 /// What kind of identifier something is; every code is listed in the help.
 pub(super) fn identifier_type() -> impl TypedValueParser<Value = IdentifierType> {
     PossibleValuesParser::new(IdentifierType::ALL.map(IdentifierType::as_str))

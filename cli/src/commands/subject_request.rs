@@ -62,19 +62,8 @@ pub(crate) struct FindOptions {
     /// Why it is looked for; kept in the audit log.
     #[arg(long, value_name = "CODE", value_parser = arguments::purpose(), default_value = "audit")]
     purpose: Purpose,
-    /// On which legal basis, as a code or short text; kept in the audit log.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "EADS_LEGAL_BASIS",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true
-    )]
-    legal_basis: String,
-    /// The case; kept in the audit log.
-    #[arg(long, value_name = "REFERENCE", default_value = "", hide_default_value = true)]
-    case: String,
+    #[command(flatten)]
+    grounds: arguments::Grounds,
 }
 
 /// `eads subject-request answer`
@@ -233,8 +222,8 @@ impl FindOptions {
         let request = node.long_request(proto::FindSubjectRequest {
             request_id: self.request.clone(),
             purpose: self.purpose.as_str().to_owned(),
-            legal_basis: self.legal_basis,
-            case_reference: self.case,
+            legal_basis: self.grounds.legal_basis,
+            case_reference: self.grounds.case,
         });
         let found = node::answer(node.subjects().find_subject(request)).await?;
         let view = FoundView::new(self.request, found);

@@ -32,19 +32,8 @@ pub(crate) struct ShowOptions {
     /// Why it is looked at; kept in the audit log.
     #[arg(long, value_name = "CODE", value_parser = arguments::purpose())]
     purpose: Purpose,
-    /// On which legal basis, as a code or short text; kept in the audit log.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "EADS_LEGAL_BASIS",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true
-    )]
-    legal_basis: String,
-    /// The case; kept in the audit log.
-    #[arg(long, value_name = "REFERENCE", default_value = "", hide_default_value = true)]
-    case: String,
+    #[command(flatten)]
+    grounds: arguments::Grounds,
 }
 
 /// A record in JSON.
@@ -78,8 +67,8 @@ impl ShowOptions {
         let request = node.request(proto::GetRecordRequest {
             handle: self.handle.clone(),
             purpose: self.purpose.as_str().to_owned(),
-            legal_basis: self.legal_basis,
-            case_reference: self.case,
+            legal_basis: self.grounds.legal_basis,
+            case_reference: self.grounds.case,
         });
         let record = node::answer(node.records().get_record(request)).await?;
         let view = RecordView {
