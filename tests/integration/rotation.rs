@@ -203,16 +203,17 @@ async fn after_a_theft_what_was_verified_before_stays_and_nothing_else_of_the_st
     sound(&id).await;
 }
 
-/// A node as a process of its own, killed by a drill at a step of a change of key.
+/// A node as a process of its own, killed at a step of a change of key.
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds can be ended at a step")]
 fn a_node_killed_at_any_step_has_changed_its_key_or_has_not() {
     let home = tempfile::tempdir().unwrap();
-    let run = |words: &[&str], drill: Option<&str>| -> Command {
+    let run = |words: &[&str], end_at: Option<&str>| -> Command {
         let mut command = Command::new(EADS_NODE);
         command.args(words).env("EADS_PASSPHRASE", PASSPHRASE).stderr(Stdio::null()).stdout(Stdio::piped());
         command.stdin(Stdio::piped());
-        if let Some(step) = drill {
-            command.env("EADS_DRILL_END_AT", step);
+        if let Some(step) = end_at {
+            command.env("EADS_TEST_END_AT", step);
         }
         command
     };
